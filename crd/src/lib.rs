@@ -1,0 +1,1 @@
+//! The objects as users write them: Istio's kinds, Kubernetes' and Sluice's own.

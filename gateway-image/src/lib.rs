@@ -1,0 +1,1 @@
+//! Runs Envoy in gateways and sidecars.

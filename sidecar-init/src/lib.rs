@@ -1,0 +1,1 @@
+//! Installs the redirect and guard of a pod.

@@ -1,0 +1,3 @@
+//! The `sluice-init` command.
+
+fn main() {}

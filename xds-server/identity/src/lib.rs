@@ -1,0 +1,1 @@
+//! SPIFFE names, certificates' contents and Istio's certificate service.

@@ -1,0 +1,1 @@
+//! What each proxy shall do, in our own words.

@@ -1,0 +1,1 @@
+//! User objects to plan: all of Istio's semantics.

@@ -1,0 +1,1 @@
+//! Sources, publishing, CA, admin: the effects around the pure pipeline.
