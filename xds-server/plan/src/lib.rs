@@ -1,1 +1,3 @@
 //! What each proxy shall do, in our own words.
+
+pub mod identity;
