@@ -1,1 +1,20 @@
-//! SPIFFE names, certificates' contents and Istio's certificate service.
+//! Who a workload is on the wire: the names in its certificate, and Istio's call that gets one.
+//!
+//! - [`names`]: the names that a certificate vouches for, to and from subject alternative names.
+//! - [`certificate`]: what stands in a workload's certificate, and reading one back.
+//! - [`csr`]: certificate signing requests; only their public key counts.
+//! - [`wire`], [`server`], [`client`]: `istio.v1.auth.IstioCertificateService` over gRPC.
+//!
+//! No I/O but the client's channel, no clock: times are arguments.
+
+pub mod names;
+
+pub mod certificate;
+pub mod csr;
+
+pub mod wire;
+
+pub mod client;
+pub mod server;
+
+pub use names::WorkloadNames;
