@@ -24,13 +24,16 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// When to get the next certificate: in the middle of this one's life.
-    pub fn half_life(&self) -> SystemTime {
-        let life = self
+    /// When to get the next certificate: in the middle of what was left when it was `issued`.
+    ///
+    /// Counted from there and not from `not_before`, which lies minutes earlier: a certificate made for
+    /// a short life would be due for renewal before it was first used.
+    pub fn half_life(&self, issued: SystemTime) -> SystemTime {
+        let left = self
             .not_after
-            .duration_since(self.not_before)
+            .duration_since(issued)
             .unwrap_or(Duration::ZERO);
-        self.not_before + life / 2
+        issued + left / 2
     }
 }
 
@@ -218,12 +221,14 @@ mod tests {
     }
 
     #[test]
-    fn half_life_is_the_middle() {
+    fn half_life_is_the_middle_of_what_is_left_when_issued() {
         let validity = validity();
+        let issued = validity.not_after - Duration::from_secs(20);
 
+        assert_eq!(validity.half_life(issued), issued + Duration::from_secs(10));
         assert_eq!(
-            validity.half_life(),
-            validity.not_before + Duration::from_secs(43_200)
+            validity.half_life(validity.not_after + Duration::from_secs(1)),
+            validity.not_after + Duration::from_secs(1)
         );
     }
 
