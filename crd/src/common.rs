@@ -1,0 +1,7 @@
+//! Scalars that several kinds share: durations, shares, matches, secrets.
+
+pub mod bytes;
+pub mod decimal;
+pub mod duration;
+pub mod percent;
+pub mod string_match;
