@@ -1,0 +1,437 @@
+//! The books on one type for one client: what it wants, what it was given, what it is owed.
+//!
+//! `due` has the names to look at; looking at one compares the set with what the client holds.
+//! So the cost of an event is that of the names it touches, not of all there are.
+
+mod answer;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{Arc, Weak},
+    time::Instant,
+};
+
+use super::{Missing, interest::Interest, request::Names};
+use crate::{Resource, TypeUrl, Version, resource_set::Collection};
+
+#[derive(Debug)]
+pub(super) struct Ledger {
+    kind: TypeUrl,
+    missing: Missing,
+    /// State of the world needs the bodies of what the client holds, to repeat them.
+    keeps_bodies: bool,
+    interest: Interest,
+    /// What the client holds, counting what is on its way.
+    held: BTreeMap<Arc<str>, Held>,
+    due: BTreeMap<Arc<str>, Due>,
+    rejected: BTreeMap<Arc<str>, Rejected>,
+    in_flight: VecDeque<InFlight>,
+    /// The collection that `due` was made from.
+    seen: Option<Weak<Collection>>,
+    /// Names to send whatever the client says it holds, from before its first message.
+    owed: BTreeSet<Arc<str>>,
+    /// An answer is due even if there is nothing to tell.
+    answer_due: bool,
+    /// At most this many in one response, while looking for one that spoils the others.
+    batch: Option<usize>,
+}
+
+/// One resource at the client.
+#[derive(Clone, Debug, Default)]
+struct Held {
+    /// None: something, but we do not know what.
+    version: Option<Version>,
+    /// The last one that it accepted, if that is kept.
+    body: Option<Arc<Resource>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    IfChanged,
+    Always,
+}
+
+#[derive(Debug)]
+struct Rejected {
+    version: Version,
+    /// The client goes on with an earlier one.
+    has_last_good: bool,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    nonce: u64,
+    sent_at: Instant,
+    stalled: bool,
+    items: Vec<Item>,
+}
+
+#[derive(Debug)]
+struct Item {
+    name: Arc<str>,
+    /// None: its removal.
+    version: Option<Version>,
+    /// What the client held before.
+    prior: Option<Held>,
+}
+
+/// What a name's books say is to be done.
+enum Need {
+    Nothing,
+    Send(Arc<Resource>),
+    /// The client has it, the set has not.
+    Remove,
+    /// The client asks for it, neither has it.
+    Deny,
+}
+
+/// What may go into a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Scope {
+    pub(super) adds: bool,
+    pub(super) removals: bool,
+}
+
+/// A response's content.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    pub(super) sends: Vec<Arc<Resource>>,
+    pub(super) removes: Vec<Arc<str>>,
+    /// Names that neither side has.
+    pub(super) denies: Vec<Arc<str>>,
+}
+
+pub(super) use answer::Answer;
+
+impl Draft {
+    fn is_empty(&self) -> bool {
+        self.sends.is_empty() && self.removes.is_empty() && self.denies.is_empty()
+    }
+}
+
+impl Ledger {
+    pub(super) fn new(kind: TypeUrl, missing: Missing, keeps_bodies: bool) -> Self {
+        Self {
+            kind,
+            missing,
+            keeps_bodies,
+            interest: Interest::default(),
+            held: BTreeMap::new(),
+            due: BTreeMap::new(),
+            rejected: BTreeMap::new(),
+            in_flight: VecDeque::new(),
+            seen: None,
+            owed: BTreeSet::new(),
+            answer_due: false,
+            batch: None,
+        }
+    }
+
+    /// Those of `names` that the client has not asked for yet.
+    pub(super) fn unknown(&self, names: &[String]) -> Vec<String> {
+        self.interest.unknown(names)
+    }
+
+    /// Takes note of what the client wants, and of what it says it holds.
+    pub(super) fn hear(&mut self, names: &Names, collection: &Collection) {
+        let change = match names {
+            Names::Delta {
+                subscribe,
+                unsubscribe,
+                ..
+            } => self.interest.delta(self.kind, subscribe, unsubscribe),
+            Names::Sotw { names, .. } => self.interest.sotw(self.kind, names),
+        };
+        for name in &change.dropped {
+            self.forget(name);
+        }
+        if change.first {
+            match names {
+                Names::Delta { initial, .. } => self.believe(initial),
+                Names::Sotw { version, .. } => self.believe_if_current(*version, collection),
+            }
+        }
+        let owed = std::mem::take(&mut self.owed);
+        for name in change.asked {
+            let known = change.first && self.held.contains_key(&name) && !owed.contains(&name);
+            self.due
+                .insert(name, if known { Due::IfChanged } else { Due::Always });
+        }
+        if change.wildcard_began {
+            // A client that holds nothing waits for an answer, be it empty.
+            self.answer_due = self.held.is_empty();
+        }
+        if change.wildcard_ended {
+            let gone: Vec<_> = self
+                .held
+                .keys()
+                .filter(|name| !self.interest.wants(name))
+                .cloned()
+                .collect();
+            gone.iter().for_each(|name| self.forget(name));
+        }
+        if change.first || change.wildcard_began {
+            self.seen = None;
+        }
+    }
+
+    /// Delta: the client says what it holds from an earlier stream.
+    fn believe(&mut self, initial: &[(String, Option<Version>)]) {
+        for (name, version) in initial {
+            if self.interest.wants(name) {
+                self.held.insert(
+                    name.as_str().into(),
+                    Held {
+                        version: *version,
+                        body: None,
+                    },
+                );
+            }
+        }
+    }
+
+    /// State of the world: the client says the version of all that it holds. It is ours, or
+    /// else nothing is known.
+    fn believe_if_current(&mut self, version: Option<Version>, collection: &Collection) {
+        let wanted = || {
+            collection
+                .iter()
+                .filter(|(name, _)| self.interest.wants(name))
+        };
+        if version == Some(fingerprint(wanted().map(|(_, resource)| &**resource))) {
+            self.held = wanted()
+                .map(|(name, resource)| {
+                    let held = Held {
+                        version: Some(resource.version),
+                        body: Some(resource.clone()),
+                    };
+                    (name.clone(), held)
+                })
+                .collect();
+        }
+    }
+
+    fn forget(&mut self, name: &str) {
+        self.held.remove(name);
+        self.due.remove(name);
+        self.rejected.remove(name);
+    }
+
+    /// Sends `name` again even if the client holds it.
+    pub(super) fn owe(&mut self, name: &Arc<str>) {
+        if !self.interest.started() {
+            self.owed.insert(name.clone());
+        } else if self.interest.wants(name) {
+            self.due.insert(name.clone(), Due::Always);
+        }
+        // Otherwise the client asks by itself, and a question is always answered.
+    }
+
+    /// Brings `due` up to date with the set, and drops from it what needs nothing.
+    pub(super) fn look(&mut self, collection: &Arc<Collection>) {
+        if !self.interest.started() {
+            return;
+        }
+        let current = Arc::downgrade(collection);
+        match &self.seen {
+            Some(seen) if Weak::ptr_eq(seen, &current) => {}
+            Some(seen) => match collection.changed_since(seen) {
+                Some(changed) => {
+                    for name in changed.iter().filter(|name| self.interest.wants(name)) {
+                        self.due.entry(name.clone()).or_insert(Due::IfChanged);
+                    }
+                }
+                None => self.compare_all(collection),
+            },
+            None => self.compare_all(collection),
+        }
+        self.seen = Some(current);
+
+        let mut due = std::mem::take(&mut self.due);
+        due.retain(|name, due| !matches!(self.need(name, *due, collection), Need::Nothing));
+        self.due = due;
+    }
+
+    fn compare_all(&mut self, collection: &Collection) {
+        let mut due = std::mem::take(&mut self.due);
+        let mut compare = |name: &Arc<str>, resource: Option<&Arc<Resource>>| {
+            let held = self.held.get(name).and_then(|held| held.version);
+            if resource.map(|resource| resource.version) != held {
+                due.entry(name.clone()).or_insert(Due::IfChanged);
+            }
+        };
+        if self.interest.wildcard() {
+            collection
+                .iter()
+                .for_each(|(name, resource)| compare(name, Some(resource)));
+        } else {
+            self.interest
+                .names()
+                .iter()
+                .for_each(|name| compare(name, collection.get(name)));
+        }
+        for name in self
+            .held
+            .keys()
+            .filter(|name| collection.get(name).is_none())
+        {
+            due.entry(name.clone()).or_insert(Due::IfChanged);
+        }
+        self.due = due;
+    }
+
+    fn need(&self, name: &str, due: Due, collection: &Collection) -> Need {
+        let held = self.held.get(name);
+        let Some(resource) = collection.get(name).filter(|_| self.interest.wants(name)) else {
+            return match (held, due, self.missing) {
+                (Some(_), _, _) => Need::Remove,
+                (None, Due::Always, Missing::Told) => Need::Deny,
+                (None, Due::Always, Missing::Awaited) | (None, Due::IfChanged, _) => Need::Nothing,
+            };
+        };
+        let is_held = held.is_some_and(|held| held.version == Some(resource.version));
+        let is_rejected = self
+            .rejected
+            .get(name)
+            .is_some_and(|rejected| rejected.version == resource.version);
+        match due {
+            Due::Always => Need::Send(resource.clone()),
+            Due::IfChanged if is_held || is_rejected => Need::Nothing,
+            Due::IfChanged => Need::Send(resource.clone()),
+        }
+    }
+
+    /// Whether something new waits to be sent, or to be accepted for not too long.
+    pub(super) fn is_making(&self, collection: &Collection) -> bool {
+        self.is_awaiting_answer()
+            || self
+                .due
+                .iter()
+                .any(|(name, due)| matches!(self.need(name, *due, collection), Need::Send(_)))
+    }
+
+    /// Whether the client has all that it shall have, and said so.
+    pub(super) fn is_settled(&self) -> bool {
+        self.in_flight.is_empty() && self.due.is_empty() && !self.answer_due
+    }
+
+    /// Whether the client goes on with something older than the set, and all that it refers to.
+    pub(super) fn keeps_last_good(&self) -> bool {
+        self.rejected
+            .values()
+            .any(|rejected| rejected.has_last_good)
+    }
+
+    /// The next response's content, if there is something to say and nobody to wait for.
+    pub(super) fn draft(&self, collection: &Collection, scope: Scope) -> Option<Draft> {
+        if self.is_awaiting_answer() {
+            return None;
+        }
+        let limit = self.batch.unwrap_or(usize::MAX);
+        // A listener that waits for a route configuration would wait for ever after a denial.
+        let denies = if self.kind == TypeUrl::Route {
+            scope.removals
+        } else {
+            scope.adds
+        };
+        let mut draft = Draft::default();
+        for (name, due) in &self.due {
+            match self.need(name, *due, collection) {
+                Need::Send(resource) if scope.adds && draft.sends.len() < limit => {
+                    draft.sends.push(resource);
+                }
+                Need::Remove if scope.removals => draft.removes.push(name.clone()),
+                Need::Deny if denies => draft.denies.push(name.clone()),
+                Need::Send(_) | Need::Remove | Need::Deny | Need::Nothing => {}
+            }
+        }
+        (!draft.is_empty() || self.answer_due && scope.adds).then_some(draft)
+    }
+
+    /// State of the world has no words for the removal of a named resource: takes it out of the
+    /// books and the draft. None when nothing is left to say.
+    pub(super) fn remove_silently(&mut self, mut draft: Draft) -> Option<Draft> {
+        for name in std::mem::take(&mut draft.removes) {
+            self.forget(&name);
+        }
+        (!draft.is_empty() || self.answer_due).then_some(draft)
+    }
+
+    /// Takes note that the client is sent this draft.
+    pub(super) fn commit(&mut self, draft: &Draft, nonce: u64, now: Instant) {
+        let mut items = Vec::with_capacity(draft.sends.len() + draft.removes.len());
+        for resource in &draft.sends {
+            let prior = self.accepted(&resource.name);
+            let body = self.keeps_bodies.then(|| resource.clone());
+            let held = Held {
+                version: Some(resource.version),
+                body,
+            };
+            self.held.insert(resource.name.clone(), held);
+            self.due.remove(&resource.name);
+            let version = Some(resource.version);
+            items.push(Item {
+                name: resource.name.clone(),
+                version,
+                prior,
+            });
+        }
+        for name in &draft.removes {
+            let prior = self.accepted(name);
+            self.held.remove(name);
+            self.due.remove(name);
+            items.push(Item {
+                name: name.clone(),
+                version: None,
+                prior,
+            });
+        }
+        for name in &draft.denies {
+            self.due.remove(name);
+        }
+        self.answer_due = false;
+        self.push_in_flight(InFlight {
+            nonce,
+            sent_at: now,
+            stalled: false,
+            items,
+        });
+    }
+
+    /// What the client held when its last answer came.
+    fn accepted(&self, name: &str) -> Option<Held> {
+        let unanswered = self
+            .in_flight
+            .iter()
+            .flat_map(|sent| &sent.items)
+            .find(|item| *item.name == *name);
+        match unanswered {
+            Some(item) => item.prior.clone(),
+            None => self.held.get(name).cloned(),
+        }
+    }
+
+    /// All bodies that the client shall hold: the whole world of a full-state type.
+    pub(super) fn bodies(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        self.held.values().filter_map(|held| held.body.as_ref())
+    }
+}
+
+/// A fingerprint of resources by name and version, equal across replicas: FNV-1a, 128 bits.
+pub(super) fn fingerprint<'a>(resources: impl Iterator<Item = &'a Resource>) -> Version {
+    const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    let mut hash = OFFSET;
+    let mut add = |bytes: &[u8]| {
+        for byte in bytes {
+            hash = (hash ^ u128::from(*byte)).wrapping_mul(PRIME);
+        }
+    };
+    for resource in resources {
+        add(resource.name.as_bytes());
+        // No name has this byte, so names and versions cannot run into one another.
+        add(&[0xff]);
+        add(&resource.version.0.to_be_bytes());
+    }
+    Version(hash)
+}

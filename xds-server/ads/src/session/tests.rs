@@ -1,0 +1,1 @@
+//! The rules of a session, each by name.
