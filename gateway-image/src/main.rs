@@ -1,3 +1,7 @@
 //! The `sluice-proxy` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sluice_proxy::main(std::env::args_os())
+}
