@@ -8,8 +8,11 @@
 pub mod common;
 pub mod core;
 pub mod diagnostic;
+pub mod inert;
 pub mod istio;
 pub mod object;
+pub mod parse;
 pub mod source;
+pub mod validate;
 
 mod tree;

@@ -4,12 +4,12 @@
 //! when a diagnostic needs one, by reading that one document again.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
 use crate::tree::path::{self, Segment};
-use crate::tree::{Node, Position};
+use crate::tree::{Node, Position, SyntaxError};
 
 /// A place in a file; lines and columns count from 1.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -41,8 +41,8 @@ pub(crate) struct Document {
     file: Arc<str>,
     first_line: u32,
     text: Arc<str>,
-    /// The text, read again; none where it cannot be read.
-    tree: OnceLock<Option<Node>>,
+    /// The text as a tree: while it is read first, and again from when a place is asked for.
+    tree: Mutex<Option<Arc<Node>>>,
 }
 
 impl Document {
@@ -51,7 +51,7 @@ impl Document {
             file,
             first_line,
             text: text.into(),
-            tree: OnceLock::new(),
+            tree: Mutex::new(None),
         }
     }
 
@@ -64,10 +64,20 @@ impl Document {
         }
     }
 
-    fn tree(&self) -> Option<&Node> {
-        self.tree
-            .get_or_init(|| Node::parse(&self.text).ok())
-            .as_ref()
+    /// The text as a tree.
+    pub(crate) fn tree(&self) -> Result<Arc<Node>, SyntaxError> {
+        let mut tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tree) = &*tree {
+            return Ok(Arc::clone(tree));
+        }
+        let read = Arc::new(Node::parse(&self.text)?);
+        *tree = Some(Arc::clone(&read));
+        Ok(read)
+    }
+
+    /// Drops the tree, which is larger than the text, until a place is asked for.
+    pub(crate) fn forget_tree(&self) {
+        *self.tree.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -100,6 +110,28 @@ impl Source {
             .tree()
             .map_or(Position::START, |tree| tree.locate(&segments));
         self.document.location(at)
+    }
+
+    /// The place that is `at` in the text of a block scalar (`key: |`); for a text of another
+    /// form, which has no lines of its own, where it begins.
+    pub(crate) fn locate_in_block(&self, field: &str, at: Position) -> Location {
+        let begin = self.locate(field);
+        let indicator_line = (begin.line - self.document.first_line) as usize;
+        let mut lines = self.document.text.lines().skip(indicator_line);
+        let indicator = lines.next().unwrap_or_default();
+        let indicator = indicator.chars().nth(begin.column as usize - 1);
+        let Some(first) = lines.find(|line| !line.trim().is_empty()) else {
+            return begin;
+        };
+        if !matches!(indicator, Some('|' | '>')) {
+            return begin;
+        }
+        let indent = first.chars().take_while(|c| *c == ' ').count();
+        Location {
+            file: begin.file,
+            line: begin.line.saturating_add(at.line),
+            column: at.column.saturating_add(u32::try_from(indent).unwrap_or(0)),
+        }
     }
 }
 

@@ -109,8 +109,11 @@ impl de::Error for Error {
             Unexpected::Map => "a mapping".to_owned(),
             Unexpected::Seq => "a list".to_owned(),
             Unexpected::Unit => "null".to_owned(),
-            // A long text would hide the rest of the message; a secret must not appear at all.
+            // The value itself is left out: it may be long, and it may be a secret.
             Unexpected::Str(_) => "a string".to_owned(),
+            Unexpected::Bool(_) => "a boolean".to_owned(),
+            Unexpected::Signed(_) | Unexpected::Unsigned(_) => "an integer".to_owned(),
+            Unexpected::Float(_) => "a number".to_owned(),
             other => other.to_string(),
         };
         Self::custom(format_args!("expected {expected}, found {unexpected}"))
@@ -132,7 +135,7 @@ impl de::Error for Error {
 }
 
 /// The known name that a person most likely meant.
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let plain = |name: &str| name.replace(['_', '-'], "").to_lowercase();
     let wanted = plain(name);
     known

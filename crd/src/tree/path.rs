@@ -22,7 +22,8 @@ pub(crate) enum Path<'a> {
 }
 
 impl Path<'_> {
-    pub(crate) fn segments(&self) -> Vec<Segment> {
+    #[cfg(test)]
+    fn segments(&self) -> Vec<Segment> {
         let mut segments = match self {
             Path::Root => return Vec::new(),
             Path::Key(parent, _) | Path::Index(parent, _) => parent.segments(),
@@ -103,9 +104,8 @@ mod tests {
             Segment::Index(12),
         ];
         assert_eq!(parse("spec.http[0].match[12]"), expected);
-        let (spec, labels);
-        spec = Path::Key(&Path::Root, "metadata");
-        labels = Path::Key(&spec, "labels");
+        let metadata = Path::Key(&Path::Root, "metadata");
+        let labels = Path::Key(&metadata, "labels");
         let label = Path::Key(&labels, "app.kubernetes.io/name");
         assert_eq!(
             label.to_string(),
