@@ -1,0 +1,161 @@
+//! The `mesh` half, for one class: what the sidecar of its clients would do on Istio.
+//!
+//! One internal listener for the class. Its chains are by destination port: HTTP by a route
+//! table, TLS by server name, bytes by address; what matches none is denied.
+
+mod http;
+pub(crate) mod scope;
+mod tcp;
+mod tls;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use sluice_crd::{diagnostic::Severity, istio::virtual_service::VirtualService, object::Resource};
+use sluice_plan::{
+    destination::{Destination, Resolution},
+    host::Host,
+    listener::{Deny, Filter, Listener, Role, Transport},
+};
+
+use crate::{
+    builder::{Builder, Half},
+    chains::Chains,
+    client::Class,
+    destination::Target,
+    http::Entrance,
+    protocol::PortProtocol,
+    service::{Origin, Service},
+};
+
+/// The port on which HTTP is always served, so that what is refused is refused with an answer:
+/// Istio gives hosts that only a VirtualService names this port too.
+const HTTP_PORT: u16 = 80;
+
+/// What one class sees.
+pub(crate) struct Scope<'a> {
+    pub(crate) class: &'a Class,
+    /// Hosts of ServiceEntries.
+    pub(crate) services: BTreeMap<Host, Arc<Service>>,
+    /// Of the VirtualServices for exactly this host, the oldest.
+    by_host: BTreeMap<Host, Arc<Resource<VirtualService>>>,
+}
+
+impl<'a> Scope<'a> {
+    fn half(&self) -> Half<'a> {
+        Half::Mesh(self.class)
+    }
+
+    fn entrance(&self, port: u16) -> Entrance<'a> {
+        Entrance {
+            half: self.half(),
+            gateways: vec!["mesh".to_owned()],
+            port,
+        }
+    }
+
+    /// The services with a port of this protocol, by host.
+    fn on_port(&self, port: u16, wanted: impl Fn(PortProtocol) -> bool) -> Vec<&Arc<Service>> {
+        (self.services.values())
+            .filter(|service| service.port(port).is_some_and(|port| wanted(port.protocol)))
+            .collect()
+    }
+
+    /// The VirtualService for a host: of the most specific host that covers it, the oldest.
+    fn route_for(&self, host: &Host) -> Option<&Arc<Resource<VirtualService>>> {
+        host.lookup_chain()
+            .iter()
+            .find_map(|declared| self.by_host.get(declared))
+    }
+}
+
+impl Builder<'_, '_> {
+    /// The destination of a host without VirtualService. One that leads nowhere is reported and
+    /// stays closed.
+    fn own_destination(
+        &mut self,
+        scope: &Scope<'_>,
+        service: &Service,
+        port: u16,
+    ) -> Option<String> {
+        let target = Target {
+            host: service.host.clone(),
+            subset: String::new(),
+            port,
+        };
+        match self.destination(&scope.half(), &target) {
+            Ok((name, _)) => Some(name),
+            Err(why) => {
+                if let Origin::Entry(entry) = &service.origin {
+                    self.report(
+                        Severity::Error,
+                        "IST0101",
+                        entry,
+                        format_args!("spec.hosts"),
+                        why,
+                    );
+                }
+                None
+            }
+        }
+    }
+
+    /// Adds all that clients of `class` need: their listener, and what it leads to.
+    pub(crate) fn class(&mut self, class: &Class) {
+        let scope = self.scope(class);
+        let name = class.id.dns_name();
+        let mut chains = Chains::default();
+        let mut ports: BTreeSet<u16> = scope
+            .services
+            .values()
+            .flat_map(|service| service.ports.iter().map(|port| port.number))
+            .collect();
+        ports.insert(HTTP_PORT);
+        let mut server_first_ports = Vec::new();
+        for port in ports {
+            // The order decides who keeps a match that two want.
+            self.mesh_tls(&scope, port, &mut chains);
+            let http = port == HTTP_PORT || !scope.on_port(port, PortProtocol::is_http).is_empty();
+            if http {
+                self.mesh_http(&scope, port, &mut chains);
+            }
+            self.mesh_tcp(&scope, port, http, &mut chains);
+            let sniffed = |transport| transport != Transport::Any;
+            let mut of_port = chains
+                .iter()
+                .filter(|chain| chain.matches.port == Some(port))
+                .peekable();
+            if of_port.peek().is_some()
+                && of_port.all(|chain| {
+                    !sniffed(chain.matches.transport) && chain.matches.server_names.is_empty()
+                })
+            {
+                server_first_ports.push(port);
+            }
+        }
+        let access_log = self.access_log();
+        self.plan.add_listener(Listener {
+            name: name.clone(),
+            role: Role::Class(class.id),
+            chains: chains.finish(),
+            otherwise: Some(Filter::Deny(Deny {
+                rule: "default-deny".to_owned(),
+                reason: format!(
+                    "nothing lets {}/{} reach it",
+                    class.namespace, class.service_account
+                ),
+            })),
+            server_first_ports,
+            access_log,
+        });
+        self.plan.add_destination(Destination::new(
+            &name,
+            Resolution::Hop {
+                listener: name.clone(),
+                proxy_protocol: false,
+            },
+        ));
+    }
+}
