@@ -20,3 +20,4 @@ pub mod secret;
 pub mod tls;
 
 pub mod fingerprint;
+pub mod simulate;

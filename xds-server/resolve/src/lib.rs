@@ -8,6 +8,7 @@
 
 pub mod catalog;
 pub mod client;
+pub mod explain;
 pub mod fact;
 pub mod proxy;
 pub mod sidecar;
@@ -31,5 +32,6 @@ mod visibility;
 
 pub use catalog::{Catalog, Change};
 pub use client::{Class, ProxyIdentity, ProxyRole, class_of, role};
+pub use explain::{Client, Explanation, explain};
 pub use fact::Fact;
 pub use proxy::{Resolved, analyze, proxy};

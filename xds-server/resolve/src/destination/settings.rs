@@ -83,7 +83,12 @@ fn load_balancing(settings: &LoadBalancerSettings) -> LoadBalancing {
 
 /// The largest prime that is at most `size`, within Envoy's bound of 5,000,011.
 fn previous_prime(size: u64) -> u64 {
-    let is_prime = |n: u64| n >= 2 && (2..).take_while(|d| d * d <= n).all(|d| n % d != 0);
+    let is_prime = |n: u64| {
+        n >= 2
+            && (2..)
+                .take_while(|d| d * d <= n)
+                .all(|d| !n.is_multiple_of(d))
+    };
     (2..=size.clamp(2, 5_000_011))
         .rev()
         .find(|n| is_prime(*n))

@@ -108,20 +108,20 @@ impl Builder<'_, '_> {
                 }
             }
         }
-        if routed.is_empty() {
-            if let Some(to) = self.own_destination(scope, service, port) {
-                let filter = Filter::Tcp(Tcp {
-                    stat_prefix: format!("outbound|{port}||{}", service.host),
-                    to: vec![WeightedDestination::all(to)],
-                    idle_timeout: None,
-                    rule: service.origin.rule(),
-                });
-                routed.push((
-                    format!("tcp-{port}-{}", service.host),
-                    service.addresses.clone(),
-                    filter,
-                ));
-            }
+        if routed.is_empty()
+            && let Some(to) = self.own_destination(scope, service, port)
+        {
+            let filter = Filter::Tcp(Tcp {
+                stat_prefix: format!("outbound|{port}||{}", service.host),
+                to: vec![WeightedDestination::all(to)],
+                idle_timeout: None,
+                rule: service.origin.rule(),
+            });
+            routed.push((
+                format!("tcp-{port}-{}", service.host),
+                service.addresses.clone(),
+                filter,
+            ));
         }
         routed
     }
