@@ -29,15 +29,21 @@ pub(super) fn sweep() {
 
 /// Kills what runs in the namespace `name`, then removes it. Gone already is as good.
 pub(super) fn remove(name: &str) {
-    let listed = Command::new("ip").args(["netns", "pids", name]).output();
-    if let Ok(listed) = listed {
-        for pid in String::from_utf8_lossy(&listed.stdout).split_whitespace() {
-            if let Ok(pid) = pid.parse() {
-                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-            }
-        }
+    for pid in pids(name) {
+        let _ = kill(pid, Signal::SIGKILL);
     }
     let _ = Command::new("ip").args(["netns", "del", name]).output();
+}
+
+fn pids(namespace: &str) -> Vec<Pid> {
+    let listed = Command::new("ip")
+        .args(["netns", "pids", namespace])
+        .output();
+    let listed = listed.map_or_else(|_| Vec::new(), |output| output.stdout);
+    String::from_utf8_lossy(&listed)
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok().map(Pid::from_raw))
+        .collect()
 }
 
 fn maker(name: &str) -> Option<u32> {
@@ -47,7 +53,34 @@ fn maker(name: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
     use super::*;
+
+    #[test]
+    fn what_a_dead_maker_left_goes_and_what_a_living_one_has_stays() {
+        let mut gone = Command::new("true").spawn().unwrap();
+        gone.wait().unwrap();
+        let orphan = format!("{PREFIX}{}-0-orphan", gone.id());
+        let ours = format!("{PREFIX}{}-sweep-ours", std::process::id());
+        for name in [&orphan, &ours] {
+            super::super::ip::ip(["netns", "add", name]);
+        }
+        let mut left = Command::new("ip")
+            .args(["netns", "exec", &orphan, "sleep", "20"])
+            .spawn()
+            .unwrap();
+        while pids(&orphan).is_empty() {
+            assert!(left.try_wait().unwrap().is_none(), "it ended by itself");
+        }
+
+        sweep();
+        let stands = |name: &str| Path::new(NETNS).join(name).exists();
+        assert!(!stands(&orphan));
+        assert!(stands(&ours));
+        remove(&ours);
+        assert_eq!(left.wait().unwrap().signal(), Some(9));
+    }
 
     #[test]
     fn only_our_own_names_have_a_maker() {
