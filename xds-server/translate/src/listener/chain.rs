@@ -1,0 +1,131 @@
+//! Filter chains of listeners that decide.
+
+use sluice_plan::listener::{self as plan, Chain, ChainMatch, Filter, Transport};
+
+use super::{filter, patience};
+use crate::{
+    access_log::Place,
+    envoy::{any, core, fraction, listener, number, tls_inspector as inspector},
+    tls,
+};
+
+/// Makes the chains of one listener.
+pub(super) struct Chains<'a> {
+    listener: &'a plan::Listener,
+    place: Place,
+    first: Option<listener::Filter>,
+}
+
+impl<'a> Chains<'a> {
+    /// Chains of `listener` that begin with `first`.
+    pub(super) fn new(
+        listener: &'a plan::Listener,
+        place: Place,
+        first: Option<listener::Filter>,
+    ) -> Self {
+        Self {
+            listener,
+            place,
+            first,
+        }
+    }
+
+    /// The chains with a match.
+    pub(super) fn matched(&self) -> Vec<listener::FilterChain> {
+        self.listener.chains.iter().map(|c| self.chain(c)).collect()
+    }
+
+    /// The chain for all other connections.
+    pub(super) fn otherwise(&self) -> Option<listener::FilterChain> {
+        let decision = self.listener.otherwise.as_ref()?;
+        Some(listener::FilterChain {
+            name: "otherwise".to_owned(),
+            filters: self.filters(decision),
+            ..Default::default()
+        })
+    }
+
+    fn chain(&self, chain: &Chain) -> listener::FilterChain {
+        let tls = chain.tls.as_ref().map(tls::downstream_socket);
+        listener::FilterChain {
+            name: chain.name.clone(),
+            filter_chain_match: Some(chain_match(&chain.matches)),
+            transport_socket_connect_timeout: tls.as_ref().and_then(|_| patience()),
+            transport_socket: tls,
+            filters: self.filters(&chain.filter),
+            ..Default::default()
+        }
+    }
+
+    fn filters(&self, decision: &Filter) -> Vec<listener::Filter> {
+        let log = &self.listener.access_log;
+        self.first
+            .iter()
+            .cloned()
+            .chain([filter::filter(decision, log, self.place)])
+            .collect()
+    }
+}
+
+fn chain_match(matches: &ChainMatch) -> listener::FilterChainMatch {
+    listener::FilterChainMatch {
+        destination_port: matches.port.and_then(|port| number(port.into())),
+        prefix_ranges: matches
+            .addresses
+            .iter()
+            .map(|range| core::CidrRange {
+                address_prefix: range.address().to_string(),
+                prefix_len: number(range.prefix_len().into()),
+            })
+            .collect(),
+        server_names: matches.server_names.clone(),
+        transport_protocol: match matches.transport {
+            Transport::Any => String::new(),
+            Transport::Tls => "tls".to_owned(),
+            Transport::Raw => "raw_buffer".to_owned(),
+        },
+        ..Default::default()
+    }
+}
+
+/// Reads TLS client hellos, where some chain asks for what they say. It waits for the client's
+/// first bytes, so never on ports where the server speaks first.
+pub(super) fn tls_inspector(listener: &plan::Listener) -> Option<listener::ListenerFilter> {
+    let asks = |matches: &ChainMatch| {
+        !matches.server_names.is_empty() || matches.transport != Transport::Any
+    };
+    listener
+        .chains
+        .iter()
+        .any(|chain| asks(&chain.matches))
+        .then(|| listener::ListenerFilter {
+            name: "envoy.filters.listener.tls_inspector".to_owned(),
+            filter_disabled: any_of(&listener.server_first_ports),
+            config_type: Some(listener::listener_filter::ConfigType::TypedConfig(any(
+                &inspector::TlsInspector::default(),
+            ))),
+        })
+}
+
+/// Whether the destination port is one of these. Envoy asks when the filter's turn comes, so
+/// behind `proxy_protocol` it is the port that the client dialled.
+fn any_of(ports: &[u16]) -> Option<listener::ListenerFilterChainMatchPredicate> {
+    use listener::listener_filter_chain_match_predicate::{MatchSet, Rule};
+    let predicate = |rule| listener::ListenerFilterChainMatchPredicate { rule: Some(rule) };
+    let mut rules: Vec<_> = ports
+        .iter()
+        .map(|port| {
+            let start = i32::from(*port);
+            predicate(Rule::DestinationPortRange(fraction::Int32Range {
+                start,
+                end: start + 1,
+            }))
+        })
+        .collect();
+    match rules.len() {
+        0 => None,
+        // Envoy wants two in a set.
+        1 => rules.pop(),
+        _ => Some(predicate(Rule::OrMatch(MatchSet { rules }))),
+    }
+}
