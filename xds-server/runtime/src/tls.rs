@@ -36,6 +36,10 @@ use crate::ca::{Authority, provider};
 /// A handshake is two round trips and one signature; who needs longer comes again.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A connection without a client certificate is for one certificate request. It ends then, so that nobody
+/// without a name can fill the process with idle connections.
+const ANONYMOUS_LIFETIME: Duration = Duration::from_secs(60);
+
 /// Handshakes under way at once: about 30 KiB each, so 30 MiB, and 200 new connections a second
 /// even if every client stalled. Further connections wait in the kernel's backlog.
 const MAX_HANDSHAKES: usize = 1024;
@@ -65,6 +69,7 @@ pub struct Incoming {
     acceptor: TlsAcceptor,
     handshakes: JoinSet<Option<Connection>>,
     pause: Option<Pin<Box<Sleep>>>,
+    anonymous_lifetime: Duration,
 }
 
 impl Incoming {
@@ -75,7 +80,15 @@ impl Incoming {
             acceptor: config.into(),
             handshakes: JoinSet::new(),
             pause: None,
+            anonymous_lifetime: ANONYMOUS_LIFETIME,
         }
+    }
+
+    /// Ends connections without a client certificate after this time, instead of a minute.
+    #[must_use]
+    pub fn with_anonymous_lifetime(mut self, lifetime: Duration) -> Self {
+        self.anonymous_lifetime = lifetime;
+        self
     }
 
     /// Starts the handshake of the next connection; ready as soon as there may be more to do.
@@ -86,8 +99,13 @@ impl Incoming {
         }
         match ready!(self.listener.poll_accept(cx)) {
             Ok((stream, remote)) => {
-                self.handshakes
-                    .spawn(handshake(self.acceptor.clone(), stream, remote));
+                let handshake = handshake(
+                    self.acceptor.clone(),
+                    stream,
+                    remote,
+                    self.anonymous_lifetime,
+                );
+                self.handshakes.spawn(handshake);
             }
             Err(error) => {
                 tracing::warn!(error = %error, "cannot accept a connection");
@@ -127,6 +145,7 @@ async fn handshake(
     acceptor: TlsAcceptor,
     stream: TcpStream,
     remote: SocketAddr,
+    anonymous_lifetime: Duration,
 ) -> Option<Connection> {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = %error, %remote, "the client left before the handshake");
@@ -134,7 +153,14 @@ async fn handshake(
     }
     match timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => match peer(&stream, remote) {
-            Some(peer) => Some(Connection { stream, peer }),
+            Some(peer) => Some(Connection {
+                stream,
+                end: match peer.not_after {
+                    Some(_) => None,
+                    None => Some(Box::pin(sleep(anonymous_lifetime))),
+                },
+                peer,
+            }),
             None => {
                 tracing::info!(%remote, "refused a client certificate that cannot be read");
                 None
@@ -185,6 +211,8 @@ fn named(leaf: &CertificateDer<'_>) -> Option<Peer> {
 pub struct Connection {
     stream: TlsStream<TcpStream>,
     peer: Peer,
+    /// When it is closed, if nobody is named at the other end.
+    end: Option<Pin<Box<Sleep>>>,
 }
 
 impl Connected for Connection {
@@ -201,6 +229,12 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // A server reads at all times: this is where the timer wakes it.
+        if let Some(end) = &mut self.end
+            && end.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use port::{Port, TOKEN, lines};
+use port::{ANONYMOUS_LIFETIME, Port, TOKEN, lines};
 use rcgen::{CertificateParams, KeyPair};
 use sluice_identity::{
     client::{CertificateClient, ClientError, Credential, Issued, request_certificate},
@@ -269,6 +269,43 @@ async fn stalled_handshakes_hold_up_nobody_and_are_ended() {
     let mut buffer = [0];
     let ended = timeout(Duration::from_secs(10), stalled[0].read(&mut buffer)).await;
     assert!(matches!(ended, Ok(Ok(0) | Err(_))), "{ended:?}");
+}
+
+#[tokio::test]
+async fn no_session_is_resumed_past_the_expiry_of_its_certificate() {
+    let port = Port::start().await;
+
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let config = port.client_config(version);
+        for _ in 0..2 {
+            let mut stream = port.anonymous(config.clone()).await;
+            // Tickets come after the handshake.
+            let _ = timeout(Duration::from_millis(200), stream.read(&mut [0])).await;
+            let kind = stream.get_ref().1.handshake_kind();
+            assert_eq!(kind, Some(rustls::HandshakeKind::Full), "{version:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn connection_without_certificate_ends_soon_and_one_with_it_stays() {
+    let port = Port::start().await;
+    let (chain_pem, key_pem) = port.certificate_made(SystemTime::now());
+    let named = port.connect(Credential::Certificate {
+        chain_pem: &chain_pem,
+        key_pem: &key_pem,
+    });
+    let before = port::ask(&named).await.unwrap();
+    let mut anonymous = port
+        .anonymous(port.client_config(&rustls::version::TLS13))
+        .await;
+
+    let end = timeout(2 * ANONYMOUS_LIFETIME, async {
+        while let Ok(1..) = anonymous.read(&mut [0]).await {}
+    });
+
+    end.await.expect("it is still open");
+    assert_eq!(port::ask(&named).await.unwrap().remote, before.remote);
 }
 
 #[tokio::test]

@@ -11,8 +11,9 @@ use std::{
 
 use rcgen::KeyPair;
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, RootCertStore, SupportedProtocolVersion,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
+    version::TLS13,
 };
 use sluice_ads::Peer;
 use sluice_identity::{
@@ -34,6 +35,7 @@ use sluice_runtime::{
 };
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::client::TlsStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{
     Request, Response, Status,
@@ -41,6 +43,7 @@ use tonic::{
 };
 
 pub(crate) const TOKEN: &str = "token-of-web-0";
+pub(crate) const ANONYMOUS_LIFETIME: Duration = Duration::from_secs(4);
 const SAN: &str = "sluice.sluice-system.svc";
 
 /// A control plane's port that ends with the test.
@@ -161,21 +164,34 @@ impl Port {
 
     /// What a new connection is shown.
     pub(crate) async fn serving_certificate(&self) -> Vec<u8> {
+        let stream = self.anonymous(self.client_config(&TLS13)).await;
+        stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+    }
+
+    /// A client of this version without certificate, which would resume sessions if it were let.
+    pub(crate) fn client_config(
+        &self,
+        version: &'static SupportedProtocolVersion,
+    ) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         let root = self.authority.roots_pem();
         let root = CertificateDer::from_pem_slice(root.as_bytes()).unwrap();
         roots.add(root).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(&[version])
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
+        Arc::new(config)
+    }
+
+    /// A bare TLS connection.
+    pub(crate) async fn anonymous(&self, config: Arc<ClientConfig>) -> TlsStream<TcpStream> {
         let stream = TcpStream::connect(&self.address).await.unwrap();
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
         let name = ServerName::try_from(SAN).unwrap();
-        let stream = connector.connect(name, stream).await.unwrap();
-        stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+        let connector = tokio_rustls::TlsConnector::from(config);
+        connector.connect(name, stream).await.unwrap()
     }
 }
 
@@ -206,7 +222,7 @@ async fn serve(
     let config = server_config(authority, certificate).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let incoming = Incoming::new(listener, config);
+    let incoming = Incoming::new(listener, config).with_anonymous_lifetime(ANONYMOUS_LIFETIME);
     let stopped = stop.clone().cancelled_owned();
     tokio::spawn(
         Server::builder()
