@@ -87,9 +87,12 @@ fn certificate(secret: &Kubernetes) -> Result<SecretContent, String> {
         .map_err(|error| format!("has a private key that is no PEM: {error}"))?;
     let signer = rustls::crypto::ring::sign::any_supported_type(&private)
         .map_err(|error| format!("has a private key of no known type: {error}"))?;
-    rustls::sign::CertifiedKey::new(certificates, signer)
-        .keys_match()
-        .map_err(|_| "has a private key that is not the certificate's".to_owned())?;
+    let (_, leaf) = x509_parser::parse_x509_certificate(&certificates[0])
+        .map_err(|error| format!("has a certificate that is no X.509: {error}"))?;
+    let public = signer.public_key();
+    if public.is_some_and(|public| public.as_ref() != leaf.public_key().raw) {
+        return Err("has a private key that is not the certificate's".to_owned());
+    }
     Ok(SecretContent::Certificate {
         chain,
         key: PrivateBytes(key.as_bytes().into()),
