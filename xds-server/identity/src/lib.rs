@@ -6,6 +6,19 @@
 //! - [`wire`], [`server`], [`client`]: `istio.v1.auth.IstioCertificateService` over gRPC.
 //!
 //! No I/O but the client's channel, no clock: times are arguments.
+//!
+//! ```
+//! use sluice_identity::WorkloadNames;
+//! use sluice_plan::identity::{ClassId, SpiffeId};
+//!
+//! let checkout = SpiffeId::parse("spiffe://cluster.local/ns/shop/sa/checkout")?;
+//! let class = ClassId::of("shop", "checkout", [("tier", "web")]);
+//! let names = WorkloadNames::new(checkout, Some(class), Some("web-0"), None)?;
+//!
+//! assert_eq!(names.uri(), "spiffe://cluster.local/ns/shop/sa/checkout");
+//! assert_eq!(names.dns_names(), [class.dns_name(), "web-0.shop.pod.sluice.internal".to_owned()]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod names;
 
