@@ -77,7 +77,11 @@ fn mtls(config: &Config) -> Value {
             "sni": san,
             "common_tls_context": {
                 "alpn_protocols": ["h2"],
-                "tls_params": { "tls_minimum_protocol_version": "TLSv1_3" },
+                // As a client, Envoy stops at TLS 1.2 by default.
+                "tls_params": {
+                    "tls_minimum_protocol_version": "TLSv1_3",
+                    "tls_maximum_protocol_version": "TLSv1_3",
+                },
                 "tls_certificate_sds_secret_configs": [secret(DEFAULT)],
                 "combined_validation_context": {
                     "default_validation_context": {
