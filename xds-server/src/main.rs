@@ -1,3 +1,9 @@
-//! The `sluice` command.
+//! The `sluice` command: the control plane, and the same pure functions for people at a shell.
 
-fn main() {}
+use std::process::ExitCode;
+
+mod cli;
+
+fn main() -> ExitCode {
+    cli::run()
+}
