@@ -6,6 +6,7 @@
 //! all of them, in the same time whichever matches.
 
 use std::{
+    collections::HashSet,
     fs::{File, Metadata},
     io::{self, Read},
     os::unix::fs::MetadataExt,
@@ -201,14 +202,15 @@ fn load(path: &Path) -> Result<Loaded, TokenFileError> {
 }
 
 fn parse(text: &str) -> Result<Vec<Entry>, (usize, &'static str)> {
-    let mut entries: Vec<Entry> = Vec::new();
+    let mut entries = Vec::new();
+    let mut seen = HashSet::new();
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
         let entry = parse_line(line).map_err(|problem| (number, problem))?;
-        if entries.iter().any(|other| other.digest == entry.digest) {
+        if !seen.insert(entry.digest) {
             return Err((number, "the same token stands on an earlier line"));
         }
         entries.push(entry);
