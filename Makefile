@@ -8,6 +8,7 @@ export SLUICE_ENVOY ?= $(shell tests/tools/install-envoy --path)
 # Errors that tests provoke need no backtrace, and taking one is slow.
 export RUST_LIB_BACKTRACE := 0
 
+programs := --package sluice --package sluice-proxy --package sluice-init
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
 help: ## Show this
@@ -16,8 +17,8 @@ help: ## Show this
 	@echo "demo and test need root, for they make network namespaces."
 
 demo: root tools ## Run the data path on this machine and show it; KEEP=1 leaves it running
-	@cargo build --quiet --package sluice --package sluice-proxy --package sluice-init --bins
-	@SLUICE_PROGRAMS=$(target)/debug KEEP=$(KEEP) cargo run --quiet --package sluice-tests --example demo
+	cargo build $(programs) --package sluice-tests --bins --example demo
+	@SLUICE_PROGRAMS=$(target)/debug KEEP=$(KEEP) $(target)/debug/examples/demo
 
 test: export CARGO_INCREMENTAL := 0
 test: root tools lint ## Check and test everything

@@ -4,9 +4,9 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Once};
 
+use super::ip;
 use super::machine::MachineBuilder;
 use super::sweep::{self, PREFIX};
-use super::{ip, process};
 
 /// A LAN for the machines of one test. It lasts as long as it or one of its machines does.
 #[derive(Clone)]
@@ -56,11 +56,6 @@ impl Lab {
     /// The name is unique in the lab, and short enough to name an interface: 13 characters.
     pub fn machine(&self, name: &str) -> MachineBuilder {
         MachineBuilder::new(self.lan.clone(), name)
-    }
-
-    /// Starts a program outside the LAN, on the host itself, with its output captured.
-    pub fn spawn_on_host(&self, name: &str, command: Command) -> process::Process {
-        process::Process::start(name, command, |mut command| command.spawn())
     }
 }
 
