@@ -104,7 +104,8 @@ fn bound(name: &str, bind: &[IpAddr], port: u16) -> Listener {
     }
 }
 
-/// How long a client may take to say what it wants: for listener filters and TLS handshakes.
+/// How long a client may take to say what it wants: for listener filters and TLS handshakes. Also
+/// how long one waits for its refusal that expects the server to speak first.
 fn patience() -> Option<envoy_types::pb::google::protobuf::Duration> {
-    Some(duration(Duration::from_secs(15)))
+    Some(duration(Duration::from_secs(5)))
 }

@@ -8,7 +8,7 @@ use sluice_plan::{
     destination::{Destination, Endpoints, Resolution},
     fingerprint::Fingerprint,
     listener::{Filter, Listener},
-    proxy::ProxyPlan,
+    proxy::{BLACK_HOLE, ProxyPlan},
     route::RouteTable,
 };
 
@@ -178,9 +178,12 @@ impl Pass<'_> {
         self.set.insert(key, rendered);
     }
 
-    /// Adds empty endpoints and route tables where the plan has none: Envoy would wait for those
-    /// that never come, and hold back everything else meanwhile.
+    /// Adds what every plan needs, and empty endpoints and route tables where the plan has none:
+    /// Envoy would wait for those that never come, and hold back everything else meanwhile.
     fn complete(&mut self) {
+        if !self.set.contains_key(&(Kind::Cluster, BLACK_HOLE.into())) {
+            self.destination(&black_hole());
+        }
         let missing: Vec<_> = self
             .set
             .values()
@@ -203,6 +206,11 @@ impl Pass<'_> {
             }
         }
     }
+}
+
+/// Where refused connections go; listeners name it without the plan's doing.
+pub(crate) fn black_hole() -> Destination {
+    Destination::new(BLACK_HOLE, Resolution::Nowhere)
 }
 
 /// The route tables that the chains of `listener` name.

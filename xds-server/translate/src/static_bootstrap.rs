@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use sluice_plan::proxy::ProxyPlan;
+use sluice_plan::proxy::{BLACK_HOLE, ProxyPlan};
 
 use crate::print::{self, PLACEHOLDER_CERTIFICATE, PLACEHOLDER_KEY, PrintError, Redaction, inline};
+use crate::resources::black_hole;
 
 /// The bootstrap of the proxy with the id `node` (`router~IP~POD.NS~NS.svc.cluster.local`).
 ///
@@ -31,6 +32,10 @@ pub fn static_bootstrap(
     }
     for destination in plan.destinations.values() {
         clusters.push(print::message(&crate::cluster(destination), redaction)?);
+    }
+    if !plan.destinations.contains_key(BLACK_HOLE) {
+        let black_hole = crate::cluster(&black_hole());
+        clusters.push(print::message(&black_hole, redaction)?);
     }
     for cluster in &mut clusters {
         inline_endpoints(cluster, plan)?;

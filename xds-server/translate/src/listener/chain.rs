@@ -1,5 +1,7 @@
 //! Filter chains of listeners that decide.
 
+use std::collections::BTreeSet;
+
 use sluice_plan::listener::{self as plan, Chain, ChainMatch, Filter, Transport};
 
 use super::{filter, patience};
@@ -88,28 +90,46 @@ fn chain_match(matches: &ChainMatch) -> listener::FilterChainMatch {
     }
 }
 
+/// Ports of protocols in which the server speaks first: FTP, SSH, SMTP, POP3, IMAP, submission,
+/// MySQL.
+const USUALLY_SERVER_FIRST: [u16; 7] = [21, 22, 25, 110, 143, 587, 3306];
+
 /// Reads TLS client hellos, where some chain asks for what they say. It waits for the client's
-/// first bytes, so never on ports where the server speaks first.
+/// first bytes, so never on ports where the server speaks first. On ports that no chain knows it
+/// reads them too, for the log; but not where a client would only wait for its refusal.
 pub(super) fn tls_inspector(listener: &plan::Listener) -> Option<listener::ListenerFilter> {
     let asks = |matches: &ChainMatch| {
         !matches.server_names.is_empty() || matches.transport != Transport::Any
     };
-    listener
+    let asking: Vec<&ChainMatch> = listener
         .chains
         .iter()
-        .any(|chain| asks(&chain.matches))
-        .then(|| listener::ListenerFilter {
-            name: "envoy.filters.listener.tls_inspector".to_owned(),
-            filter_disabled: any_of(&listener.server_first_ports),
-            config_type: Some(listener::listener_filter::ConfigType::TypedConfig(any(
-                &inspector::TlsInspector::default(),
-            ))),
-        })
+        .map(|chain| &chain.matches)
+        .filter(|matches| asks(matches))
+        .collect();
+    let usually = USUALLY_SERVER_FIRST.iter().filter(|port| {
+        asking
+            .iter()
+            .all(|matches| matches.port.is_some_and(|asked| asked != **port))
+    });
+    let silent: BTreeSet<u16> = listener
+        .server_first_ports
+        .iter()
+        .chain(usually)
+        .copied()
+        .collect();
+    (!asking.is_empty()).then(|| listener::ListenerFilter {
+        name: "envoy.filters.listener.tls_inspector".to_owned(),
+        filter_disabled: any_of(&silent),
+        config_type: Some(listener::listener_filter::ConfigType::TypedConfig(any(
+            &inspector::TlsInspector::default(),
+        ))),
+    })
 }
 
 /// Whether the destination port is one of these. Envoy asks when the filter's turn comes, so
 /// behind `proxy_protocol` it is the port that the client dialled.
-fn any_of(ports: &[u16]) -> Option<listener::ListenerFilterChainMatchPredicate> {
+fn any_of(ports: &BTreeSet<u16>) -> Option<listener::ListenerFilterChainMatchPredicate> {
     use listener::listener_filter_chain_match_predicate::{MatchSet, Rule};
     let predicate = |rule| listener::ListenerFilterChainMatchPredicate { rule: Some(rule) };
     let mut rules: Vec<_> = ports
