@@ -4,4 +4,5 @@ pub mod bytes;
 pub mod decimal;
 pub mod duration;
 pub mod percent;
+pub mod protocol;
 pub mod string_match;

@@ -176,12 +176,9 @@ impl Place<'_> {
             });
         };
         let (meta, problems) = read::<Meta>(metadata, &path, Unknown::Accept);
-        let mut meta = match meta {
-            Some(meta) => meta,
-            None => {
-                let problem = problems.into_iter().next();
-                return Err(problem.expect("a value that cannot be read has a problem"));
-            }
+        let Some(mut meta) = meta else {
+            let problem = problems.into_iter().next();
+            return Err(problem.expect("a value that cannot be read has a problem"));
         };
         if meta.name.is_empty() {
             return Err(Problem {

@@ -112,26 +112,37 @@ impl Source {
         self.document.location(at)
     }
 
-    /// The place that is `at` in the text of a block scalar (`key: |`); for a text of another
-    /// form, which has no lines of its own, where it begins.
+    /// The place that is `at` in the text of a literal block (`key: |`); for a text of another
+    /// form, whose lines are not those of the file, where it begins.
     pub(crate) fn locate_in_block(&self, field: &str, at: Position) -> Location {
         let begin = self.locate(field);
-        let indicator_line = (begin.line - self.document.first_line) as usize;
-        let mut lines = self.document.text.lines().skip(indicator_line);
-        let indicator = lines.next().unwrap_or_default();
-        let indicator = indicator.chars().nth(begin.column as usize - 1);
+        let mut segments = self.prefix.clone();
+        segments.extend(path::parse(field));
+        let tree = self.document.tree();
+        let Some(key) = tree.ok().and_then(|tree| tree.locate_key(&segments)) else {
+            return begin;
+        };
+        let mut lines = self.document.text.lines().skip(key.line as usize - 1);
+        let header: String = lines
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .skip(key.column as usize - 1)
+            .collect();
+        let indicator = header
+            .split_once(": ")
+            .map_or("", |(_, indicator)| indicator.trim_start());
         let Some(first) = lines.find(|line| !line.trim().is_empty()) else {
             return begin;
         };
-        if !matches!(indicator, Some('|' | '>')) {
+        if !indicator.starts_with('|') {
             return begin;
         }
         let indent = first.chars().take_while(|c| *c == ' ').count();
-        Location {
-            file: begin.file,
-            line: begin.line.saturating_add(at.line),
+        self.document.location(Position {
+            line: key.line.saturating_add(at.line),
             column: at.column.saturating_add(u32::try_from(indent).unwrap_or(0)),
-        }
+        })
     }
 }
 

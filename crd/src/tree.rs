@@ -122,6 +122,23 @@ impl Node {
         }
         at
     }
+
+    /// Where the key of a field stands, if the field is there.
+    pub(crate) fn locate_key(&self, path: &[Segment]) -> Option<Position> {
+        let (last, parents) = path.split_last()?;
+        let mut node = self;
+        for segment in parents {
+            node = match (segment, &node.value) {
+                (Segment::Key(key), _) => node.get(key)?,
+                (Segment::Index(index), Value::Sequence(items)) => items.get(*index)?,
+                (Segment::Index(_), _) => return None,
+            };
+        }
+        match last {
+            Segment::Key(key) => node.entry(key).map(|entry| entry.at),
+            Segment::Index(_) => None,
+        }
+    }
 }
 
 impl From<Spanned<Value>> for Node {

@@ -191,3 +191,6 @@ const ISTIO_FIELDS: [&str; 34] = [
     "verifyCertificateAtClient",
     "zoneAwareLbSetting",
 ];
+
+#[cfg(test)]
+mod tests;

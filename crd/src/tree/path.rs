@@ -21,6 +21,18 @@ pub(crate) enum Path<'a> {
     Index(&'a Self, usize),
 }
 
+impl<'a> Path<'a> {
+    /// The value under a key of this one.
+    pub(crate) fn key(&'a self, key: &'a str) -> Self {
+        Path::Key(self, key)
+    }
+
+    /// An item of this one.
+    pub(crate) fn index(&'a self, index: usize) -> Self {
+        Path::Index(self, index)
+    }
+}
+
 impl Path<'_> {
     #[cfg(test)]
     fn segments(&self) -> Vec<Segment> {
