@@ -159,5 +159,5 @@ async fn end(
 
 /// An Envoy that ran so long did not crash from its start.
 const STABLE: Duration = Duration::from_secs(60);
-/// Envoy closes its listeners and workers within milliseconds; more means that it hangs.
-const TERMINATION: Duration = Duration::from_secs(5);
+/// A small Envoy ends within milliseconds, one with 10,000 clusters within seconds.
+const TERMINATION: Duration = Duration::from_secs(10);

@@ -182,3 +182,44 @@ const REQUIRED: [(&str, &str); 3] = [
 const FAST: Duration = Duration::from_millis(100);
 /// Afterwards: an Envoy that died is noticed at once anyway, this is for one that hangs.
 const SLOW: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn look(state: State, not_after: Option<SystemTime>) -> Readiness {
+        let roots_pem = "".into();
+        let present = not_after.map(|not_after| Present {
+            not_after,
+            roots_pem,
+        });
+        let mut watcher = Watcher {
+            envoy: watch::channel(state).1,
+            present: watch::channel(present).1,
+            admin: Admin::new("/nowhere/admin.sock".into()),
+        };
+        watcher.look(&mut Some(1)).await
+    }
+
+    #[tokio::test]
+    async fn each_lack_is_named() {
+        let now = SystemTime::now();
+        let later = Some(now + Duration::from_secs(60));
+        for (state, not_after, reason) in [
+            (State::Running(1), None, "no certificate yet"),
+            (State::Running(1), Some(now), "the certificate has expired"),
+            (State::Down, later, "envoy is not running"),
+            (State::Draining, later, "draining"),
+            (
+                State::Running(1),
+                later,
+                "envoy's admin socket does not answer",
+            ),
+        ] {
+            let Readiness::NotReady(said) = look(state, not_after).await else {
+                panic!("ready without {reason}");
+            };
+            assert!(said.starts_with(reason), "{said}");
+        }
+    }
+}

@@ -1,9 +1,9 @@
 //! Runs Envoy in gateways and sidecars.
 //!
 //! `sluice-proxy` is the process that a pod starts. It asks the control plane for the workload's
-//! certificate and keeps it fresh ([`identity`]), hands it to Envoy on a pod-local socket
-//! ([`secrets`]), writes Envoy's bootstrap ([`bootstrap`]), and looks after the Envoy process
-//! ([`envoy`]) and its readiness ([`health`]). All config of user objects goes from the control
+//! certificate and keeps it fresh (`identity`), hands it to Envoy on a pod-local socket
+//! (`secrets`), writes Envoy's bootstrap ([`bootstrap`]), and looks after the Envoy process
+//! ([`envoy`]) and its readiness (`health`). All config of user objects goes from the control
 //! plane to Envoy directly, by delta ADS.
 //!
 //! Enter at [`main`] (the command) or [`proxy::run`] (one proxy).

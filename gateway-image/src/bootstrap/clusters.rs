@@ -1,5 +1,7 @@
 //! The three clusters that an Envoy has from the start: control plane, secrets, itself.
 
+use std::net::IpAddr;
+
 use serde_json::{Value, json};
 
 use super::{pipe, socket_address};
@@ -29,31 +31,40 @@ pub(super) fn xds(config: &Config) -> Value {
         },
     });
     match &plane.host {
-        Host::Name(_) => cluster["cluster_type"] = strict_dns(),
+        Host::Name(_) => cluster["cluster_type"] = strict_dns(config.pod.ip),
         Host::Address(_) => cluster["type"] = json!("STATIC"),
     }
     cluster
 }
 
-/// Asked again soon after a failure, and for both families: whichever the name has is taken.
-fn strict_dns() -> Value {
+/// Asked again soon after a failure; of two families the pod's own is taken if the name has it.
+fn strict_dns(pod: IpAddr) -> Value {
+    let family = match pod {
+        IpAddr::V4(_) => "V4_PREFERRED",
+        // IPv6, else IPv4.
+        IpAddr::V6(_) => "AUTO",
+    };
     json!({
         "name": "envoy.cluster.dns",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.clusters.dns.v3.DnsCluster",
-            "dns_lookup_family": "ALL",
+            "dns_lookup_family": family,
             "dns_failure_refresh_rate": { "base_interval": "0.5s", "max_interval": "5s" },
         },
     })
 }
 
-/// This process: `default`, `ROOTCA` and secrets from files.
+/// This process: `default`, `ROOTCA` and secrets from files. Each secret is a stream of its own,
+/// and a gateway has as many as its users have certificates, hence the high limits.
 pub(super) fn sds(config: &Config) -> Value {
     json!({
         "name": SDS,
         "type": "STATIC",
         "connect_timeout": "1s",
         "load_assignment": load_assignment(SDS, &pipe_endpoint(&config.run_dir.sds_socket())),
+        "circuit_breakers": {
+            "thresholds": [{ "max_connections": 10_000, "max_pending_requests": 10_000, "max_requests": 10_000 }],
+        },
         "typed_extension_protocol_options": http2(),
     })
 }

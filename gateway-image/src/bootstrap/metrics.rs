@@ -1,5 +1,7 @@
 //! The listener on 15090: `/stats/prometheus` and nothing else of the admin interface.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use serde_json::{Value, json};
 
 use super::{clusters, socket_address};
@@ -10,10 +12,15 @@ pub(crate) const STAT_PREFIX: &str = "prometheus_stats";
 
 /// The Prometheus endpoint. Exempt from the connection limit: an overloaded proxy is the one to be watched.
 pub(super) fn listener(config: &Config) -> Value {
+    let mut address = socket_address(config.metrics.ip(), config.metrics.port());
+    if config.metrics.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        // As the health port: a pod with both families is asked on either.
+        address["socket_address"]["ipv4_compat"] = json!(true);
+    }
     json!({
         "name": STAT_PREFIX,
         "stat_prefix": STAT_PREFIX,
-        "address": socket_address(config.metrics.ip(), config.metrics.port()),
+        "address": address,
         "ignore_global_conn_limit": true,
         "filter_chains": [{ "filters": [connection_manager()] }],
     })

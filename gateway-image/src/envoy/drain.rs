@@ -69,7 +69,8 @@ fn is_traffic(name: &str) -> bool {
     !own && !listener.contains(".worker_")
 }
 
-const POLL: Duration = Duration::from_millis(250);
+/// Each poll looks through all statistics, tens of milliseconds on a large gateway.
+const POLL: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
 mod tests {

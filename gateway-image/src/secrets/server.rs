@@ -56,6 +56,8 @@ pub(crate) fn bind(path: &Path) -> Result<UnixListener, SocketError> {
 pub(crate) async fn serve(listener: UnixListener, store: Arc<Store>) -> Result<(), SocketError> {
     let service = SdsServer::new(store, Arc::new(Log)).into_service();
     Server::builder()
+        // One stream per secret, and no stranger on this socket.
+        .max_concurrent_streams(10_000)
         .add_service(service)
         .serve_with_incoming(UnixListenerStream::new(listener))
         .await?;

@@ -92,6 +92,14 @@ fn ready_only_after_the_first_config_and_then_carries_traffic() {
 }
 
 #[test]
+fn control_plane_is_found_by_name() {
+    let control_plane = ControlPlane::start();
+    let address = format!("--control-plane=localhost:{}", control_plane.address.port());
+    let proxy = Proxy::start_with(&control_plane, &[&address]);
+    proxy.wait_until_ready();
+}
+
+#[test]
 fn metrics_port_shows_statistics_and_nothing_else_of_the_admin_interface() {
     let control_plane = ControlPlane::start();
     let proxy = Proxy::start(&control_plane);
