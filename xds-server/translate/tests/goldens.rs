@@ -3,6 +3,11 @@
 //! Every plan here is also made into a static bootstrap, which the real Envoy must accept.
 //! `UPDATE_GOLDENS=1` writes the files anew.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a panic is the report of a test's helpers too"
+)]
+
 #[path = "goldens/plans.rs"]
 mod plans;
 
