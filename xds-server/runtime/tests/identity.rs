@@ -1,4 +1,5 @@
 //! The mTLS port over loopback: who gets which certificate, and whom a service behind it sees.
+#![expect(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
 #[path = "identity/port.rs"]
 mod port;
