@@ -117,6 +117,12 @@ impl Publisher {
         self.report(diagnostics);
     }
 
+    /// Ends all streams, and admits no more.
+    fn close(&self) {
+        self.is_ready.store(false, Ordering::Release);
+        self.hub().connections.clear();
+    }
+
     /// The node ids of the connected proxies, sorted.
     pub fn connected(&self) -> Vec<String> {
         let mut hub = self.hub();
@@ -305,20 +311,22 @@ pub async fn run(
 ) {
     loop {
         let update = tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
             update = updates.recv() => match update {
                 Some(update) => update,
-                None => return,
+                None => break,
             },
         };
-        let publisher = publisher.clone();
-        if spawn_blocking(move || publisher.apply(update))
+        let applying = publisher.clone();
+        if spawn_blocking(move || applying.apply(update))
             .await
             .is_err()
         {
-            return;
+            break;
         }
     }
+    // Streams never end by themselves: without this a server that shuts down waits for them.
+    publisher.close();
 }
 
 #[cfg(test)]

@@ -1,8 +1,12 @@
 //! The whole control plane on loopback: a Pod with a token gets its certificate and, over real
 //! mTLS, its configuration; and nobody gets another's.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+
 #[path = "serve/plane.rs"]
 mod plane;
+
+use std::time::{Duration, Instant};
 
 use envoy_types::pb::envoy::{
     config::core::v3::Node,
@@ -211,6 +215,25 @@ async fn the_admin_port_tells_health_metrics_and_what_a_proxy_gets() {
     assert!(connected.contains(&SIDECAR.node("sidecar")), "{connected}");
     assert_eq!(plane.get("/debug/config_dump?proxy=shop/gone").await.0, 404);
     assert_eq!(plane.get("/debug/config_dump?proxy=shop").await.0, 400);
+}
+
+#[tokio::test]
+async fn connected_proxies_do_not_hold_up_the_end() {
+    let plane = Plane::start().await;
+    let mut stream = open(plane.channel_of(&SIDECAR).await, &SIDECAR.node("sidecar"))
+        .await
+        .unwrap();
+    stream.next().await.unwrap();
+    let start = Instant::now();
+
+    plane.stop().await.unwrap();
+
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
+    stream.next().await.unwrap_err();
 }
 
 #[tokio::test]

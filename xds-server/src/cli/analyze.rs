@@ -21,12 +21,12 @@ Examples:
   kubectl get gateways,virtualservices,serviceentries,services -A -o yaml | sluice analyze -f -
   sluice analyze -f config/ -o json")]
 pub(super) struct Analyze {
-    #[command(flatten)]
-    input: Input,
-
     /// Write JSON or YAML instead of lines for people
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<Format>,
+
+    #[command(flatten)]
+    input: Input,
 }
 
 #[derive(Serialize)]

@@ -25,9 +25,6 @@ Examples:
   sluice explain -f config/ --from pod/shop/web-0 --to 'http://api.partner.example/orders?id=7' --method POST
   sluice explain -f config/ --from shop/checkout --labels tier=web --to tcp://198.51.100.7:5432")]
 pub(super) struct Explain {
-    #[command(flatten)]
-    input: Input,
-
     /// Who calls: NAMESPACE/SERVICE_ACCOUNT, or pod/NAMESPACE/NAME of a Pod among the objects
     #[arg(long, value_name = "NS/SA|pod/NS/NAME")]
     from: Caller,
@@ -59,6 +56,9 @@ pub(super) struct Explain {
     /// Write JSON or YAML instead of lines for people
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<Format>,
+
+    #[command(flatten)]
+    input: Input,
 }
 
 #[derive(Clone, Debug)]

@@ -25,25 +25,25 @@ pub(super) struct Input {
     )]
     paths: Vec<PathBuf>,
 
+    #[command(flatten)]
+    defaults: Defaults,
+}
+
+/// What holds where the objects do not say.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Objects")]
+pub(super) struct Defaults {
     /// Namespace of objects that name none
     #[arg(short = 'n', long, value_name = "NS", default_value = "default")]
     namespace: String,
 
-    #[command(flatten)]
-    mesh: Mesh,
-}
-
-/// Where the mesh config is read from.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Objects")]
-pub(super) struct Mesh {
     /// Mesh config, instead of the ConfigMap `istio` (key `mesh`) of the root namespace
     #[arg(long, value_name = "FILE")]
-    pub(super) mesh_config: Option<PathBuf>,
+    mesh_config: Option<PathBuf>,
 
     /// Namespace in which the ConfigMap `istio` is looked for
     #[arg(long, value_name = "NS", default_value = "istio-system")]
-    pub(super) root_namespace: String,
+    root_namespace: String,
 }
 
 /// What was read.
@@ -52,6 +52,18 @@ pub(super) struct World {
     pub(super) catalog: Catalog,
     /// What reading them had to say.
     pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+impl Defaults {
+    /// How to read `roots`.
+    pub(super) fn options(&self, roots: Vec<PathBuf>) -> Options {
+        Options {
+            roots,
+            default_namespace: self.namespace.clone(),
+            root_namespace: self.root_namespace.clone(),
+            mesh_config: self.mesh_config.clone(),
+        }
+    }
 }
 
 impl Input {
@@ -63,15 +75,11 @@ impl Input {
             .iter()
             .cloned()
             .partition(|path| path == Path::new("-"));
-        for path in roots.iter().chain(&self.mesh.mesh_config) {
+        let options = self.defaults.options(roots);
+        for path in options.roots.iter().chain(&options.mesh_config) {
             std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
         }
-        let mut files = Files::new(Options {
-            roots,
-            default_namespace: self.namespace.clone(),
-            root_namespace: self.mesh.root_namespace.clone(),
-            mesh_config: self.mesh.mesh_config.clone(),
-        });
+        let mut files = Files::new(options);
         if !stdin.is_empty() {
             let mut text = String::new();
             std::io::stdin()

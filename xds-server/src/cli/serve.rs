@@ -4,15 +4,12 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use clap::Args;
-use sluice_runtime::{
-    serve::{Config, serve},
-    watch::files::Options,
-};
+use sluice_runtime::serve::{Config, serve};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{input::Mesh, logging::Logging};
+use super::{input::Defaults, logging::Logging};
 
 /// Run the control plane: xDS and certificates for every proxy, from a directory of YAML
 ///
@@ -55,12 +52,8 @@ pub(super) struct Serve {
     #[arg(long, value_name = "NAME", default_value = "sluice.sluice-system.svc")]
     dns_name: Vec<String>,
 
-    /// Namespace of objects that name none
-    #[arg(short = 'n', long, value_name = "NS", default_value = "default")]
-    namespace: String,
-
     #[command(flatten)]
-    mesh: Mesh,
+    defaults: Defaults,
 
     #[command(flatten)]
     logging: Logging,
@@ -70,12 +63,7 @@ impl Serve {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         self.logging.start()?;
         let config = Config {
-            files: Options {
-                roots: self.config_dir,
-                default_namespace: self.namespace,
-                root_namespace: self.mesh.root_namespace,
-                mesh_config: self.mesh.mesh_config,
-            },
+            files: self.defaults.options(self.config_dir),
             token_file: self.token_file,
             state_dir: self.state_dir,
             cacerts: self.cacerts,

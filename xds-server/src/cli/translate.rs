@@ -28,9 +28,6 @@ Examples:
       --proxy sidecar~10.0.0.9~web-0.shop~shop.svc.cluster.local > envoy.json
   envoy --mode validate -c envoy.json")]
 pub(super) struct Translate {
-    #[command(flatten)]
-    input: Input,
-
     /// Node id: router~IP~POD.NS~NS.svc.cluster.local for a gateway, sidecar~… for a workload
     #[arg(long, value_name = "NODE_ID")]
     proxy: NodeId,
@@ -39,7 +36,8 @@ pub(super) struct Translate {
     #[arg(long, value_name = "K=V,…", value_delimiter = ',', value_parser = label)]
     labels: Vec<(String, String)>,
 
-    /// Service account of the proxy's Pod, if it is not among the objects [default: the fleet's for routers, else default]
+    /// Service account of the proxy's Pod, if it is not among the objects [default: the fleet's
+    /// for routers, else default]
     #[arg(long, value_name = "NAME")]
     service_account: Option<String>,
 
@@ -54,6 +52,9 @@ pub(super) struct Translate {
     /// Show private keys
     #[arg(long)]
     show_secrets: bool,
+
+    #[command(flatten)]
+    input: Input,
 }
 
 impl Translate {

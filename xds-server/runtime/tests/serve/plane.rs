@@ -20,6 +20,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    task::JoinHandle,
     time::timeout,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -83,7 +84,8 @@ pub(crate) struct Plane {
     dir: TempDir,
     listen: SocketAddr,
     admin: SocketAddr,
-    _stop: DropGuard,
+    served: JoinHandle<Result<(), ServeError>>,
+    stop: DropGuard,
 }
 
 impl Plane {
@@ -106,12 +108,13 @@ impl Plane {
         let stop = CancellationToken::new();
         let plane = ControlPlane::start(config, stop.clone()).await.unwrap();
         let (listen, admin) = (plane.listen, plane.admin);
-        tokio::spawn(plane.run());
+        let served = tokio::spawn(plane.run());
         Self {
             dir,
             listen,
             admin,
-            _stop: stop.drop_guard(),
+            served,
+            stop: stop.drop_guard(),
         }
     }
 
@@ -121,6 +124,12 @@ impl Plane {
         ControlPlane::start(config, CancellationToken::new())
             .await
             .map(drop)
+    }
+
+    /// Tells it to stop, and waits until it has.
+    pub(crate) async fn stop(self) -> Result<(), ServeError> {
+        drop(self.stop);
+        soon(self.served).await.unwrap()
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) {
