@@ -31,6 +31,7 @@
 pub mod clients;
 pub mod dns;
 pub mod envoy;
+pub mod mesh;
 pub mod net;
 pub mod pki;
 pub mod programs;

@@ -81,20 +81,13 @@ impl Builder<'_, '_> {
             .cloned()
             .ok_or_else(|| format!("host {} has no port {}", target.host, target.port))?;
         let rules = policy::rules(self.view, half, &target.host, &service.namespace);
-        let subset = match (&rules, target.subset.as_str()) {
-            (_, "") => None,
-            (Some(rules), name) => Some((rules.subset(name)).ok_or_else(|| {
-                format!(
-                    "no DestinationRule of host {} has subset {name}",
-                    target.host
-                )
-            })?),
-            (None, name) => {
-                return Err(format!(
-                    "no DestinationRule of host {} has subset {name}",
-                    target.host
-                ));
-            }
+        let subset = match target.subset.as_str() {
+            "" => None,
+            name => Some(
+                (rules.as_ref())
+                    .and_then(|rules| rules.subset(name))
+                    .ok_or_else(|| no_subset(half, target))?,
+            ),
         };
         let policy = rules
             .as_ref()
@@ -255,6 +248,15 @@ impl Builder<'_, '_> {
             && policy::selects(selector, &self.proxy.labels);
         selected.then(|| endpoints::pod_port(self.view, self.proxy, port))
     }
+}
+
+fn no_subset(half: &Half<'_>, target: &Target) -> Missing {
+    format!(
+        "no DestinationRule of host {} that namespace {} uses has subset {}",
+        target.host,
+        half.namespace(),
+        target.subset
+    )
 }
 
 fn protocol(found: &Found) -> Protocol {

@@ -1,5 +1,7 @@
 //! Where calls go, said as a user would say it: the examples' YAML in, a verdict out.
 
+#![expect(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
 mod simulation {
     pub(crate) mod world;
 

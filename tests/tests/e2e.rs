@@ -1,0 +1,9 @@
+//! End to end: Istio's YAML in, real traffic out through two real Envoys over mTLS, logged.
+//!
+//! The witnesses are the external servers and the gateway's access log.
+
+#![expect(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
+mod e2e {
+    mod egress_tasks;
+}
