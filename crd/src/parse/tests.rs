@@ -1,6 +1,9 @@
 //! What is read, what is refused, and where the finger points.
 
-use std::time::{Duration, Instant};
+mod bounds;
+mod properties;
+
+use std::time::Duration;
 
 use super::*;
 use crate::istio::virtual_service::VirtualService;
@@ -387,64 +390,6 @@ fn texts_without_objects_are_fine() {
 }
 
 #[test]
-fn an_alias_bomb_is_refused_in_bounded_time() {
-    let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
-    for level in 1..12 {
-        let below = format!("*a{}", level - 1);
-        text += &format!("a{level}: &a{level} [{}]\n", vec![below; 9].join(", "));
-    }
-    let started = Instant::now();
-    let parsed = parse("bomb.yaml", &text, "default");
-    assert!(parsed.has_errors());
-    assert!(
-        started.elapsed() < Duration::from_secs(20),
-        "{:?}",
-        started.elapsed()
-    );
-}
-
-#[test]
-fn ten_thousand_documents_are_read_in_bounded_time() {
-    let text: String = (0..10_000)
-        .map(|n| format!("---\n{}", virtual_service(&format!("a{n}"))))
-        .collect();
-    let started = Instant::now();
-    let parsed = parse("many.yaml", &text, "default");
-    assert_eq!(parsed.objects.len(), 10_000);
-    assert_eq!(parsed.diagnostics, []);
-    // A debug build needs about 3 s; a quadratic one would need minutes.
-    assert!(
-        started.elapsed() < Duration::from_secs(60),
-        "{:?}",
-        started.elapsed()
-    );
-}
-
-#[test]
-fn a_list_of_ten_thousand_items_is_read_and_located_in_bounded_time() {
-    let item = format!(
-        "- apiVersion: networking.istio.io/v1\n  kind: VirtualService\n  metadata: {{name: a}}\n  \
-         spec: {{hosts: [a.example], {ROUTE}}}\n"
-    );
-    let text = format!(
-        "apiVersion: v1\nkind: List\nitems:\n{}",
-        item.repeat(10_000)
-    );
-    let started = Instant::now();
-    let parsed = parse("many.yaml", &text, "default");
-    assert_eq!(parsed.objects.len(), 10_000);
-    for (index, object) in parsed.objects.iter().enumerate() {
-        let line = object.source().unwrap().locate("spec.hosts").line;
-        assert_eq!(line as usize, 7 + index * 4);
-    }
-    assert!(
-        started.elapsed() < Duration::from_secs(60),
-        "{:?}",
-        started.elapsed()
-    );
-}
-
-#[test]
 fn secrets_do_not_appear_in_diagnostics() {
     let text = "{apiVersion: v1, kind: Secret, metadata: {name: a}, data: {key: 'hunter2!'}, stringData: {pin: 4711}}";
     for finding in findings(text) {
@@ -454,51 +399,4 @@ fn secrets_do_not_appear_in_diagnostics() {
         );
     }
     assert_eq!(findings(text).len(), 1);
-}
-
-mod properties {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// Real texts, so that mutations reach deep into the readers.
-    fn seeds() -> Vec<String> {
-        vec![
-            include_str!("tests/dump.yaml").to_owned(),
-            virtual_service("a"),
-            virtual_service("b") + "---\n" + &virtual_service("c"),
-        ]
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
-
-        #[test]
-        fn mutated_input_never_panics(
-            seed in 0..3_usize,
-            edits in prop::collection::vec((any::<prop::sample::Index>(), 0..40_usize, "[-{}\\[\\]:,#&*!|>'\"%@`~ \n\tañ0<.]{0,6}"), 1..6),
-        ) {
-            let mut text = seeds()[seed].clone();
-            for (at, length, insert) in edits {
-                let chars: Vec<char> = text.chars().collect();
-                let begin = at.index(chars.len() + 1);
-                let end = (begin + length).min(chars.len());
-                text = chars[..begin].iter().chain(&insert.chars().collect::<Vec<_>>()).chain(&chars[end..]).collect();
-            }
-            let parsed = parse("f.yaml", &text, "default");
-            for diagnostic in &parsed.diagnostics {
-                let location = diagnostic.location.as_ref().expect("every finding has a place");
-                prop_assert!(location.line as usize <= text.lines().count().max(1) + 1);
-            }
-            for object in &parsed.objects {
-                let _ = object.source().map(|source| source.locate("spec.http[0].route"));
-            }
-            let _ = mesh_config("mesh.yaml", &text);
-        }
-
-        #[test]
-        fn any_text_never_panics(text in "\\PC{0,200}") {
-            let _ = parse("f.yaml", &text, "default");
-        }
-    }
 }

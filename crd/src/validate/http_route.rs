@@ -1,14 +1,20 @@
 //! Rules of an HTTP route of a `VirtualService`.
 
+mod answer;
+mod fault;
+mod headers;
+
+use answer::{direct_response, redirect};
+use fault::fault;
+use headers::{header_name, headers, is_authority};
+
 use super::virtual_service::{
     destination, gateway_names, optional_port, source_namespace, total_weight,
 };
 use super::{Findings, scalar};
 use crate::common::string_match::StringMatch;
-use crate::istio::virtual_service::fault::HttpFaultInjection;
 use crate::istio::virtual_service::http::{
-    CorsPolicy, HeaderOperations, Headers, HttpDirectResponse, HttpMatchRequest, HttpRedirect,
-    HttpRetry, HttpRewrite, HttpRoute,
+    CorsPolicy, HttpMatchRequest, HttpRetry, HttpRewrite, HttpRoute,
 };
 use crate::tree::path::Path;
 
@@ -152,148 +158,6 @@ fn matched_header_name(name: &str) -> Result<(), String> {
     header_name(name)
 }
 
-/// A token, as RFC 9110 defines it.
-fn header_name(name: &str) -> Result<(), String> {
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if !name.is_empty() && name.bytes().all(is_token) {
-        Ok(())
-    } else {
-        Err(format!("`{name}` is no header name"))
-    }
-}
-
-fn is_authority(name: &str) -> bool {
-    name.eq_ignore_ascii_case("host") || name.eq_ignore_ascii_case(":authority")
-}
-
-fn headers(headers: Option<&Headers>, at: &Path<'_>, findings: &mut Findings) {
-    let Some(headers) = headers else { return };
-    if let Some(operations) = &headers.request {
-        header_operations(operations, true, &at.key("request"), findings);
-    }
-    if let Some(operations) = &headers.response {
-        header_operations(operations, false, &at.key("response"), findings);
-    }
-}
-
-fn header_operations(
-    operations: &HeaderOperations,
-    allows_authority: bool,
-    at: &Path<'_>,
-    findings: &mut Findings,
-) {
-    let name_at = |name: &str, at: &Path<'_>, allows_authority: bool, findings: &mut Findings| {
-        if is_authority(name) {
-            if !allows_authority {
-                findings.error(at, format_args!("header `{name}` cannot be changed here"));
-            }
-        } else {
-            findings.check(at, header_name(name));
-        }
-    };
-    for (field, values) in [("set", &operations.set), ("add", &operations.add)] {
-        let at = at.key(field);
-        for (name, value) in values {
-            let at = at.key(name);
-            name_at(name, &at, allows_authority, findings);
-            findings.check(&at, header_value(value));
-        }
-    }
-    let remove = at.key("remove");
-    for (index, name) in operations.remove.iter().enumerate() {
-        name_at(name, &remove.index(index), false, findings);
-    }
-}
-
-/// Text without control characters, in which `%` stands twice or in pairs around a variable.
-fn header_value(value: &str) -> Result<(), String> {
-    if value.chars().any(|c| c.is_ascii_control() && c != '\t') {
-        return Err("a header value has no control characters".to_owned());
-    }
-    let mut rest = value;
-    while let Some((_, after)) = rest.split_once('%') {
-        let Some((_, after)) = after.split_once('%') else {
-            return Err(format!(
-                "header value `{value}` has a single `%`, write `%%`"
-            ));
-        };
-        rest = after;
-    }
-    Ok(())
-}
-
-fn redirect(settings: &HttpRedirect, route: &HttpRoute, at: &Path<'_>, findings: &mut Findings) {
-    let port = settings.port.is_some() || settings.derive_port.is_some();
-    let texts = [
-        &settings.uri,
-        &settings.prefix_rewrite,
-        &settings.authority,
-        &settings.scheme,
-    ];
-    if !port && texts.iter().all(|text| text.is_empty()) {
-        findings.error(
-            at,
-            "one of uri, prefixRewrite, authority, scheme and port is required",
-        );
-    }
-    if !settings.uri.is_empty() && !settings.prefix_rewrite.is_empty() {
-        findings.error(at, "only one of uri and prefixRewrite may be set");
-    }
-    let by_prefix =
-        |entry: &HttpMatchRequest| matches!(entry.uri, None | Some(StringMatch::Prefix(_)));
-    if !settings.prefix_rewrite.is_empty() && !route.matches.iter().all(by_prefix) {
-        findings.error(
-            &at.key("prefixRewrite"),
-            "every match on uri must be by prefix",
-        );
-    }
-    if settings.port.is_some() && settings.derive_port.is_some() {
-        findings.error(at, "only one of port and derivePort may be set");
-    }
-    if let Some(number) = settings.port {
-        findings.check(&at.key("port"), scalar::port(number));
-    }
-    // Those that Envoy can send.
-    if !matches!(settings.redirect_code, 0 | 301 | 302 | 303 | 307 | 308) {
-        let message = format!(
-            "status {} is none of 301, 302, 303, 307 and 308",
-            settings.redirect_code
-        );
-        findings.error(&at.key("redirectCode"), message);
-    }
-    if !matches!(settings.scheme.as_str(), "" | "http" | "https") {
-        findings.error(&at.key("scheme"), "the scheme must be http or https");
-    }
-}
-
-fn direct_response(settings: &HttpDirectResponse, at: &Path<'_>, findings: &mut Findings) {
-    /// What Istio allows at most.
-    const LARGEST_BODY_BYTES: usize = 1024 * 1024;
-    findings.check(&at.key("status"), status(settings.status));
-    let Some(body) = &settings.body else { return };
-    let at = at.key("body");
-    let size = match (&body.string, &body.bytes) {
-        (Some(_), Some(_)) => {
-            findings.error(&at, "only one of string and bytes may be set");
-            return;
-        }
-        (Some(text), None) => text.len(),
-        (None, Some(bytes)) => bytes.0.len(),
-        (None, None) => 0,
-    };
-    if size > LARGEST_BODY_BYTES {
-        findings.error(&at, "the body is larger than 1 MiB");
-    }
-}
-
-fn status(status: u32) -> Result<(), String> {
-    if (200..=599).contains(&status) {
-        Ok(())
-    } else {
-        Err(format!("HTTP status {status} is not within 200 and 599"))
-    }
-}
-
 fn rewrite(settings: &HttpRewrite, at: &Path<'_>, findings: &mut Findings) {
     let regex = settings.uri_regex_rewrite.as_ref();
     if settings.uri.is_empty() && settings.authority.is_empty() && regex.is_none() {
@@ -380,72 +244,6 @@ fn is_retry_condition(condition: &str) -> bool {
         .parse::<u16>()
         .is_ok_and(|status| (100..=599).contains(&status));
     is_status || CONDITIONS.contains(&condition)
-}
-
-fn fault(settings: &HttpFaultInjection, at: &Path<'_>, findings: &mut Findings) {
-    if settings.delay.is_none() && settings.abort.is_none() {
-        findings.error(at, "delay or abort is required");
-    }
-    if let Some(delay) = &settings.delay {
-        let at = at.key("delay");
-        scalar::percentage(delay.percent, &at.key("percent"), findings);
-        scalar::optional_duration(delay.fixed_delay, &at.key("fixedDelay"), findings);
-        if delay.exponential_delay.is_some() {
-            findings.error(
-                &at.key("exponentialDelay"),
-                "exponentialDelay is not supported",
-            );
-        }
-    }
-    if let Some(abort) = &settings.abort {
-        let at = at.key("abort");
-        if abort.http2_error.is_some() {
-            findings.error(&at.key("http2Error"), "http2Error is not supported");
-        }
-        if let Some(number) = abort.http_status {
-            findings.check(
-                &at.key("httpStatus"),
-                status(u32::try_from(number).unwrap_or(0)),
-            );
-        }
-        if let Some(name) = &abort.grpc_status {
-            findings.check(&at.key("grpcStatus"), grpc_status(name));
-        }
-        match (abort.http_status.is_some(), abort.grpc_status.is_some()) {
-            (true, true) => findings.error(&at, "only one of httpStatus and grpcStatus may be set"),
-            (false, false) => {
-                findings.warning(&at, "without httpStatus or grpcStatus nothing is aborted")
-            }
-            (true, false) | (false, true) => {}
-        }
-    }
-}
-
-fn grpc_status(name: &str) -> Result<(), String> {
-    const NAMES: [&str; 17] = [
-        "OK",
-        "CANCELLED",
-        "UNKNOWN",
-        "INVALID_ARGUMENT",
-        "DEADLINE_EXCEEDED",
-        "NOT_FOUND",
-        "ALREADY_EXISTS",
-        "PERMISSION_DENIED",
-        "RESOURCE_EXHAUSTED",
-        "FAILED_PRECONDITION",
-        "ABORTED",
-        "OUT_OF_RANGE",
-        "UNIMPLEMENTED",
-        "INTERNAL",
-        "UNAVAILABLE",
-        "DATA_LOSS",
-        "UNAUTHENTICATED",
-    ];
-    if NAMES.contains(&name) {
-        Ok(())
-    } else {
-        Err(format!("`{name}` is no gRPC status"))
-    }
 }
 
 fn cors_policy(settings: &CorsPolicy, at: &Path<'_>, findings: &mut Findings) {

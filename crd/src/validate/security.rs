@@ -139,6 +139,16 @@ fn source(source: &Source, at: &Path<'_>, findings: &mut Findings) {
     if *source == Source::default() {
         findings.error(at, "an empty source is not allowed");
     }
+    let by_account = !source.service_accounts.is_empty() || !source.not_service_accounts.is_empty();
+    let by_other = [
+        &source.principals,
+        &source.not_principals,
+        &source.namespaces,
+        &source.not_namespaces,
+    ];
+    if by_account && by_other.iter().any(|names| !names.is_empty()) {
+        findings.error(at, "serviceAccounts exclude principals and namespaces");
+    }
     for (field, blocks) in [
         ("ipBlocks", &source.ip_blocks),
         ("notIpBlocks", &source.not_ip_blocks),
@@ -193,6 +203,22 @@ fn jwt_rule(rule: &JwtRule, at: &Path<'_>, findings: &mut Findings) {
     }
     if !rule.jwks_uri.is_empty() && !rule.jwks.is_empty() {
         findings.error(at, "only one of jwks and jwksUri may be set");
+    }
+    for (field, texts) in [
+        ("audiences", &rule.audiences),
+        ("fromParams", &rule.from_params),
+        ("fromCookies", &rule.from_cookies),
+        ("spaceDelimitedClaims", &rule.space_delimited_claims),
+    ] {
+        let at = at.key(field);
+        for index in texts
+            .iter()
+            .enumerate()
+            .filter(|(_, text)| text.is_empty())
+            .map(|(index, _)| index)
+        {
+            findings.error(&at.index(index), "an empty text is not allowed");
+        }
     }
     let headers = at.key("fromHeaders");
     for (index, header) in rule.from_headers.iter().enumerate() {
