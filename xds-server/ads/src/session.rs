@@ -38,11 +38,17 @@ use ledger::{Answer, Draft, Ledger, Scope, fingerprint};
 /// cluster withholds it legitimately.
 pub const ACK_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long after its first message a client may take to ask for its other types. Until then it
+/// may hold listeners and routes that lead to a cluster which it should not have any more.
+const ARRIVAL: Duration = Duration::from_secs(2);
+
 /// One client's state.
 #[derive(Debug)]
 pub struct Session {
     protocol: Protocol,
     next_nonce: u64,
+    arrived_at: Option<Instant>,
+    is_arriving: bool,
     ledgers: [Ledger; TypeUrl::ALL.len()],
 }
 
@@ -145,11 +151,12 @@ impl Session {
     }
 
     fn new(protocol: Protocol, missing: Missing) -> Self {
-        let keeps_bodies = protocol == Protocol::Sotw;
         Self {
             protocol,
             next_nonce: 1,
-            ledgers: TypeUrl::ALL.map(|kind| Ledger::new(kind, missing, keeps_bodies)),
+            arrived_at: None,
+            is_arriving: true,
+            ledgers: TypeUrl::ALL.map(|kind| Ledger::new(kind, protocol, missing)),
         }
     }
 
@@ -161,6 +168,7 @@ impl Session {
     /// The client says something.
     pub fn on_request(&mut self, request: Request, set: &ResourceSet, now: Instant) -> Outcome {
         let kind = request.kind;
+        self.arrived_at.get_or_insert(now);
         let mut reports = Vec::new();
         if let Some(nonce) = request.nonce {
             let error = request.error.as_deref();
@@ -220,7 +228,15 @@ impl Session {
 
     /// When [`on_tick`](Self::on_tick) has something to do.
     pub fn wake_at(&self) -> Option<Instant> {
-        self.ledgers.iter().filter_map(Ledger::wake_at).min()
+        let arrived = self
+            .arrived_at
+            .filter(|_| self.is_arriving)
+            .map(|at| at + ARRIVAL);
+        self.ledgers
+            .iter()
+            .filter_map(Ledger::wake_at)
+            .chain(arrived)
+            .min()
     }
 
     /// Since when the client owes an answer of this type, if it is overdue.
@@ -230,6 +246,10 @@ impl Session {
 
     /// All that may be sent now.
     fn responses(&mut self, set: &ResourceSet, now: Instant) -> Vec<Response> {
+        self.is_arriving = self.arrived_at.is_none_or(|at| now < at + ARRIVAL)
+            && [TypeUrl::Cluster, TypeUrl::Listener, TypeUrl::Route]
+                .into_iter()
+                .any(|kind| !self.ledger(kind).has_started());
         for kind in TypeUrl::ALL {
             self.ledger_mut(kind).look(set.collection(kind));
         }
@@ -269,15 +289,20 @@ impl Session {
     /// What others may refer to stays until they are gone, and as long as a client goes on with
     /// an earlier version of them.
     fn may_remove(&self, kind: TypeUrl) -> bool {
-        let is_free = |kind: TypeUrl| {
+        let is_settled = |kind: TypeUrl| {
             let ledger = self.ledger(kind);
-            ledger.is_settled() && !ledger.keeps_last_good()
+            if ledger.has_started() {
+                ledger.is_settled()
+            } else {
+                !self.is_arriving
+            }
         };
+        let is_free = |kind: TypeUrl| is_settled(kind) && !self.ledger(kind).keeps_last_good();
         match kind {
             TypeUrl::Listener => true,
-            TypeUrl::Route => self.ledger(TypeUrl::Listener).is_settled(),
+            TypeUrl::Route => is_settled(TypeUrl::Listener),
             TypeUrl::Cluster => is_free(TypeUrl::Listener) && is_free(TypeUrl::Route),
-            TypeUrl::Endpoints => self.ledger(TypeUrl::Cluster).is_settled(),
+            TypeUrl::Endpoints => is_settled(TypeUrl::Cluster),
             TypeUrl::Secret => is_free(TypeUrl::Cluster) && is_free(TypeUrl::Listener),
         }
     }
@@ -289,12 +314,7 @@ impl Session {
         set: &ResourceSet,
         now: Instant,
     ) -> Option<Response> {
-        let protocol = self.protocol;
-        let ledger = self.ledger_mut(kind);
-        let mut draft = ledger.draft(set.collection(kind), scope)?;
-        if protocol == Protocol::Sotw && !kind.is_full_state() {
-            draft = ledger.remove_silently(draft)?;
-        }
+        let draft = self.ledger_mut(kind).draft(set.collection(kind), scope)?;
         let nonce = self.next_nonce;
         self.next_nonce += 1;
         self.ledger_mut(kind).commit(&draft, nonce, now);

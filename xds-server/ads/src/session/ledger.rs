@@ -12,14 +12,13 @@ use std::{
 };
 
 use super::{Missing, interest::Interest, request::Names};
-use crate::{Resource, TypeUrl, Version, resource_set::Collection};
+use crate::{Protocol, Resource, TypeUrl, Version, resource_set::Collection};
 
 #[derive(Debug)]
 pub(super) struct Ledger {
     kind: TypeUrl,
+    protocol: Protocol,
     missing: Missing,
-    /// State of the world needs the bodies of what the client holds, to repeat them.
-    keeps_bodies: bool,
     interest: Interest,
     /// What the client holds, counting what is on its way.
     held: BTreeMap<Arc<str>, Held>,
@@ -64,6 +63,7 @@ struct InFlight {
     sent_at: Instant,
     stalled: bool,
     items: Vec<Item>,
+    denied: Vec<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -81,7 +81,7 @@ enum Need {
     Send(Arc<Resource>),
     /// The client has it, the set has not.
     Remove,
-    /// The client asks for it, neither has it.
+    /// The client asks for it, the set has it not.
     Deny,
 }
 
@@ -97,24 +97,18 @@ pub(super) struct Scope {
 pub(super) struct Draft {
     pub(super) sends: Vec<Arc<Resource>>,
     pub(super) removes: Vec<Arc<str>>,
-    /// Names that neither side has.
+    /// Names that the client asks for and that the set lacks.
     pub(super) denies: Vec<Arc<str>>,
 }
 
 pub(super) use answer::Answer;
 
-impl Draft {
-    fn is_empty(&self) -> bool {
-        self.sends.is_empty() && self.removes.is_empty() && self.denies.is_empty()
-    }
-}
-
 impl Ledger {
-    pub(super) fn new(kind: TypeUrl, missing: Missing, keeps_bodies: bool) -> Self {
+    pub(super) fn new(kind: TypeUrl, protocol: Protocol, missing: Missing) -> Self {
         Self {
             kind,
+            protocol,
             missing,
-            keeps_bodies,
             interest: Interest::default(),
             held: BTreeMap::new(),
             due: BTreeMap::new(),
@@ -125,6 +119,11 @@ impl Ledger {
             answer_due: false,
             batch: None,
         }
+    }
+
+    /// Whether the client has said anything about this type.
+    pub(super) fn has_started(&self) -> bool {
+        self.interest.started()
     }
 
     /// Those of `names` that the client has not asked for yet.
@@ -284,9 +283,10 @@ impl Ledger {
         let held = self.held.get(name);
         let Some(resource) = collection.get(name).filter(|_| self.interest.wants(name)) else {
             return match (held, due, self.missing) {
-                (Some(_), _, _) => Need::Remove,
-                (None, Due::Always, Missing::Told) => Need::Deny,
-                (None, Due::Always, Missing::Awaited) | (None, Due::IfChanged, _) => Need::Nothing,
+                // Somebody waits for it, a warming cluster for instance.
+                (_, Due::Always, Missing::Told) => Need::Deny,
+                (Some(_), _, _) if self.can_tell_removals() => Need::Remove,
+                (Some(_) | None, _, _) => Need::Nothing,
             };
         };
         let is_held = held.is_some_and(|held| held.version == Some(resource.version));
@@ -298,6 +298,15 @@ impl Ledger {
             Due::Always => Need::Send(resource.clone()),
             Due::IfChanged if is_held || is_rejected => Need::Nothing,
             Due::IfChanged => Need::Send(resource.clone()),
+        }
+    }
+
+    /// State of the world has no words for the removal of a named resource: the client keeps it
+    /// until it wants it no more.
+    fn can_tell_removals(&self) -> bool {
+        match self.protocol {
+            Protocol::Delta => true,
+            Protocol::Sotw => self.kind.is_full_state(),
         }
     }
 
@@ -323,9 +332,12 @@ impl Ledger {
     }
 
     /// The next response's content, if there is something to say and nobody to wait for.
-    pub(super) fn draft(&self, collection: &Collection, scope: Scope) -> Option<Draft> {
+    pub(super) fn draft(&mut self, collection: &Collection, scope: Scope) -> Option<Draft> {
         if self.is_awaiting_answer() {
             return None;
+        }
+        if self.protocol == Protocol::Sotw && !self.due.is_empty() {
+            self.take_back_stalled();
         }
         let limit = self.batch.unwrap_or(usize::MAX);
         // A listener that waits for a route configuration would wait for ever after a denial.
@@ -345,16 +357,9 @@ impl Ledger {
                 Need::Send(_) | Need::Remove | Need::Deny | Need::Nothing => {}
             }
         }
-        (!draft.is_empty() || self.answer_due && scope.adds).then_some(draft)
-    }
-
-    /// State of the world has no words for the removal of a named resource: takes it out of the
-    /// books and the draft. None when nothing is left to say.
-    pub(super) fn remove_silently(&mut self, mut draft: Draft) -> Option<Draft> {
-        for name in std::mem::take(&mut draft.removes) {
-            self.forget(&name);
-        }
-        (!draft.is_empty() || self.answer_due).then_some(draft)
+        let is_empty =
+            draft.sends.is_empty() && draft.removes.is_empty() && draft.denies.is_empty();
+        (!is_empty || self.answer_due && scope.adds).then_some(draft)
     }
 
     /// Takes note that the client is sent this draft.
@@ -362,7 +367,8 @@ impl Ledger {
         let mut items = Vec::with_capacity(draft.sends.len() + draft.removes.len());
         for resource in &draft.sends {
             let prior = self.accepted(&resource.name);
-            let body = self.keeps_bodies.then(|| resource.clone());
+            // State of the world has to repeat them.
+            let body = (self.protocol == Protocol::Sotw).then(|| resource.clone());
             let held = Held {
                 version: Some(resource.version),
                 body,
@@ -387,6 +393,7 @@ impl Ledger {
             });
         }
         for name in &draft.denies {
+            self.held.remove(name);
             self.due.remove(name);
         }
         self.answer_due = false;
@@ -395,6 +402,7 @@ impl Ledger {
             sent_at: now,
             stalled: false,
             items,
+            denied: draft.denies.clone(),
         });
     }
 

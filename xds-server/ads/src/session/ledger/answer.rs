@@ -77,6 +77,13 @@ impl Ledger {
                 (Vec::new(), all)
             }
         };
+        for name in sent
+            .denied
+            .into_iter()
+            .filter(|name| self.interest.wants(name))
+        {
+            self.due.insert(name, Due::Always);
+        }
         for item in sent.items {
             self.unsettle(item, &culprits);
         }
@@ -116,6 +123,18 @@ impl Ledger {
             },
         );
         self.due.entry(item.name).or_insert(Due::IfChanged);
+    }
+
+    /// A response in state of the world repeats what was sent before. What the client has not
+    /// accepted must not spoil it, or be taken for the last good version.
+    pub(super) fn take_back_stalled(&mut self) {
+        let stalled = self.in_flight.iter_mut().filter(|sent| sent.stalled);
+        let items: Vec<_> = stalled
+            .flat_map(|sent| std::mem::take(&mut sent.items))
+            .collect();
+        for item in items {
+            self.unsettle(item, &[]);
+        }
     }
 
     pub(super) fn push_in_flight(&mut self, sent: InFlight) {
