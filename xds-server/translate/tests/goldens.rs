@@ -17,6 +17,7 @@ use std::{
     process::Command,
 };
 
+use serde_json::{Value, json};
 use sluice_plan::proxy::ProxyPlan;
 use sluice_translate::{
     print::{self, Redaction},
@@ -94,6 +95,63 @@ fn check(name: &str, plan: &ProxyPlan) {
     let bootstrap = static_bootstrap(plan, node, Redaction::Placeholder).unwrap();
     let bootstrap = serde_json::to_string_pretty(&bootstrap).unwrap();
     validate(name, &bootstrap);
+    validate(
+        &format!("{name}-dynamic"),
+        &with_control_plane(&json).to_string(),
+    );
+}
+
+/// The resources as they are sent, with their references to the control plane and the agent.
+/// Endpoints, routes and secrets would come from there.
+fn with_control_plane(resources: &Value) -> Value {
+    let server = |name: &str| {
+        json!({
+            "name": name,
+            "typed_extension_protocol_options": {
+                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                    "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                    "explicit_http_config": { "http2_protocol_options": {} },
+                },
+            },
+            "load_assignment": {
+                "cluster_name": name,
+                "endpoints": [{ "lb_endpoints": [{
+                    "endpoint": { "address": { "pipe": { "path": "/run/none.sock" } } },
+                }] }],
+            },
+        })
+    };
+    let mut clusters = vec![server("xds-grpc"), server("sds-grpc")];
+    clusters.extend(
+        resources["clusters"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .cloned(),
+    );
+    let listeners: Vec<Value> = resources["listeners"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect();
+    json!({
+        "node": { "id": "a", "cluster": "b" },
+        "bootstrap_extensions": [{
+            "name": "envoy.bootstrap.internal_listener",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener",
+            },
+        }],
+        "dynamic_resources": {
+            "ads_config": {
+                "api_type": "DELTA_GRPC",
+                "transport_api_version": "V3",
+                "grpc_services": [{ "envoy_grpc": { "cluster_name": "xds-grpc" } }],
+            },
+        },
+        "static_resources": { "listeners": listeners, "clusters": clusters },
+    })
 }
 
 /// Fails where there is no Envoy, rather than prove nothing.
