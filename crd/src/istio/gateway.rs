@@ -82,6 +82,8 @@ pub struct ServerTlsSettings {
     pub max_protocol_version: TlsProtocol,
     /// Cipher suites, in order of preference.
     pub cipher_suites: Vec<String>,
+    /// Elliptic curves of the key exchange, in order of preference.
+    pub ecdh_curves: Vec<String>,
     /// Ask for a client certificate, but accept one that does not validate.
     pub insecure_skip_verify: Option<bool>,
 }

@@ -28,6 +28,7 @@ pub struct JwtRule {
     /// Accepted `aud` claims; empty accepts any.
     pub audiences: Vec<String>,
     /// Where the keys are; exclusive with `jwks`.
+    #[serde(alias = "jwks_uri")]
     pub jwks_uri: String,
     /// The keys themselves.
     pub jwks: String,
@@ -47,6 +48,21 @@ pub struct JwtRule {
     pub timeout: Option<Duration>,
     /// Claims whose value is a list by spaces.
     pub space_delimited_claims: Vec<String>,
+    /// Whether a request without a token is refused; default OPTIONAL.
+    pub presence: Presence,
+}
+
+/// Whether a token must be there.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Presence {
+    /// Only a token that is there is checked.
+    #[default]
+    Optional,
+    /// A request without one is refused.
+    Required,
 }
 
 /// A header that may hold a token.

@@ -354,7 +354,7 @@ fn destination_rule() {
         (
             "{host: a.example, trafficPolicy: {loadBalancer: {simple: RANDOM, consistentHash: {maglev: {tableSize: 100}}}}}",
             &[
-                "error trafficPolicy.loadBalancer: only one of simple and consistentHash may be set",
+                "error trafficPolicy.loadBalancer: only one of simple, consistentHash and backendUtilization may be set",
                 "error trafficPolicy.loadBalancer.consistentHash: exactly one of httpHeaderName, httpCookie, \
                  useSourceIp and httpQueryParameterName is required",
                 "error trafficPolicy.loadBalancer.consistentHash.maglev.tableSize: table size 100 is no \

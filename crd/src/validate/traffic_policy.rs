@@ -202,8 +202,16 @@ fn http(settings: &HttpSettings, at: &Path<'_>, findings: &mut Findings) {
 }
 
 fn load_balancer(settings: &LoadBalancerSettings, at: &Path<'_>, findings: &mut Findings) {
-    if settings.simple.is_some() && settings.consistent_hash.is_some() {
-        findings.error(at, "only one of simple and consistentHash may be set");
+    let algorithms = [
+        settings.simple.is_some(),
+        settings.consistent_hash.is_some(),
+        settings.backend_utilization.is_some(),
+    ];
+    if algorithms.into_iter().filter(|is_set| *is_set).count() > 1 {
+        findings.error(
+            at,
+            "only one of simple, consistentHash and backendUtilization may be set",
+        );
     }
     if settings.locality_lb_setting.is_some() && settings.zone_aware_lb_setting.is_some() {
         findings.error(

@@ -8,7 +8,7 @@ use crate::common::decimal::Decimal;
 use crate::common::duration::Duration;
 use crate::common::percent::{self, Percent};
 
-/// How an endpoint is chosen; at most one of `simple` and `consistentHash`.
+/// How an endpoint is chosen; at most one of `simple`, `consistentHash` and `backendUtilization`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LoadBalancerSettings {
@@ -16,6 +16,8 @@ pub struct LoadBalancerSettings {
     pub simple: Option<SimpleLb>,
     /// Hashing of a property of the request.
     pub consistent_hash: Option<ConsistentHashLb>,
+    /// Weights from the load that endpoints report.
+    pub backend_utilization: Option<BackendUtilization>,
     /// Preference of near endpoints.
     pub locality_lb_setting: Option<LocalityLbSetting>,
     /// Preference of the own zone.
@@ -105,6 +107,22 @@ pub struct CookieAttribute {
     pub name: String,
     /// Its value.
     pub value: String,
+}
+
+/// Weights from the load that endpoints report (ORCA).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BackendUtilization {
+    /// Penalty of endpoints that answer errors, in percent of the utilization.
+    pub error_utilization_penalty_percent: u32,
+    /// Metrics that the utilization is made of.
+    pub metric_names_for_computing_utilization: Vec<String>,
+    /// Silence after which a report no longer counts.
+    pub weight_expiration_period: Option<Duration>,
+    /// Time before the first report counts.
+    pub weight_stabilization_period: Option<Duration>,
+    /// Time between computations of the weights.
+    pub weight_update_period: Option<Duration>,
 }
 
 /// Preference of near endpoints; at most one of the three lists.

@@ -41,6 +41,7 @@ pub struct HttpRoute {
     /// Several targets for copies; exclusive with `mirror`.
     pub mirrors: Vec<HttpMirrorPolicy>,
     /// Deprecated whole percentage for `mirror`.
+    #[serde(alias = "mirror_percent")]
     pub mirror_percent: Option<u32>,
     /// Share of requests to mirror; absent means all.
     pub mirror_percentage: Option<Percent>,
