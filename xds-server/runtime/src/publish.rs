@@ -9,7 +9,7 @@
 //! `await`. Lock order: catalog, then hub.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicBool, Ordering},
@@ -183,13 +183,12 @@ impl Publisher {
                 .map(|(key, group)| (key.clone(), group.clone()))
                 .collect()
         };
-        let renewed: Vec<(Key, Group)> = groups
-            .into_iter()
-            .filter_map(|(key, old)| {
-                let group = self.group(catalog, &key, Some(&old))?;
-                Some((key, group))
-            })
-            .collect();
+        let mut renewed: BTreeMap<Key, Group> = BTreeMap::new();
+        for (key, old) in groups {
+            if let Some(group) = self.group(catalog, &key, Some(&old), renewed.values()) {
+                renewed.insert(key, group);
+            }
+        }
 
         let mut hub = self.hub();
         hub.groups.extend(renewed);
@@ -204,9 +203,15 @@ impl Publisher {
     }
 
     /// What the proxies of `key` get now; `None`, after saying so, if that would hang an Envoy.
-    fn group(&self, catalog: &Catalog, key: &Key, previous: Option<&Group>) -> Option<Group> {
+    fn group<'a>(
+        &self,
+        catalog: &Catalog,
+        key: &Key,
+        previous: Option<&'a Group>,
+        others: impl IntoIterator<Item = &'a Group>,
+    ) -> Option<Group> {
         let resolved = proxy(catalog, &key.proxy());
-        match Group::new(resolved.plan, previous) {
+        match Group::new(resolved.plan, previous, others) {
             Ok(group) => Some(group),
             Err(dangling) => {
                 error!(error = %dangling, ?key, "inconsistent resources, keeping those of before");
@@ -237,18 +242,19 @@ impl Snapshots for Publisher {
         // Held until the proxy is registered: no update can slip in between.
         let catalog = self.catalog();
         let identity: ProxyIdentity = admit(&catalog, peer, node)?;
-        let key = Key::of(&identity);
+        let key = Key::of(&catalog, &identity);
         let known = self.hub().groups.get(&key).cloned();
         let group = match known {
             Some(group) => group,
-            None => self
-                .group(&catalog, &key, None)
-                .ok_or_else(|| Status::internal("the resources are inconsistent"))?,
+            None => {
+                let others: Vec<Group> = self.hub().groups.values().cloned().collect();
+                self.group(&catalog, &key, None, &others)
+                    .ok_or_else(|| Status::internal("the resources are inconsistent"))?
+            }
         };
         debug!(node.id, "admitted proxy");
 
         let mut hub = self.hub();
-        hub.forget_the_gone();
         let group = hub.groups.entry(key.clone()).or_insert(group);
         let (sender, updates) = watch::channel(group.resources.clone());
         hub.connections.push(Connection {
@@ -264,9 +270,8 @@ impl Snapshots for Publisher {
 impl Hub {
     fn forget_the_gone(&mut self) {
         self.connections.retain(|c| !c.sender.is_closed());
-        let connections = &self.connections;
-        self.groups
-            .retain(|key, _| connections.iter().any(|c| c.key == *key));
+        let used: BTreeSet<&Key> = self.connections.iter().map(|c| &c.key).collect();
+        self.groups.retain(|key, _| used.contains(key));
     }
 
     /// Ends the streams of proxies that would not be admitted any more, or that belong to another
@@ -275,7 +280,7 @@ impl Hub {
         let before = self.connections.len();
         self.connections.retain(|connection| {
             match admit(catalog, &connection.peer, &connection.node) {
-                Ok(identity) => Key::of(&identity) == connection.key,
+                Ok(identity) => Key::of(catalog, &identity) == connection.key,
                 Err(refused) => {
                     warn!(node.id = connection.node.id, error = %refused, "closing stream");
                     false

@@ -1,37 +1,51 @@
 //! What proxies with equal inputs get: one plan, rendered once.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use sluice_ads::{Dangling, Resource, ResourceSet, TypeUrl, Version};
 use sluice_plan::proxy::ProxyPlan;
-use sluice_resolve::ProxyIdentity;
+use sluice_resolve::{Catalog, Class, ProxyIdentity, ProxyRole, role};
 use sluice_translate::{Kind, Rendered, RenderedSet, render};
 
 /// Proxies whose keys are equal get the same.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key {
-    namespace: String,
-    service_account: String,
-    labels: BTreeMap<String, String>,
+pub(super) enum Key {
+    /// Sidecars of one class: only what is in their certificates counts.
+    Class(Class),
+    /// One gateway: Gateways select by any label, and a named port is the pod's own.
+    Gateway(ProxyIdentity),
 }
 
 impl Key {
-    /// The group that `proxy` belongs to: everything but its name counts.
-    pub(super) fn of(proxy: &ProxyIdentity) -> Self {
-        Self {
-            namespace: proxy.namespace.clone(),
-            service_account: proxy.service_account.clone(),
-            labels: proxy.labels.clone(),
+    /// The group that `proxy` belongs to.
+    pub(super) fn of(catalog: &Catalog, proxy: &ProxyIdentity) -> Self {
+        let ProxyIdentity {
+            namespace,
+            service_account,
+            labels,
+            name: _,
+        } = proxy;
+        match role(catalog, namespace, service_account) {
+            ProxyRole::Gateway => Self::Gateway(proxy.clone()),
+            ProxyRole::Sidecar => Self::Class(Class::new(
+                catalog.mesh(),
+                namespace,
+                service_account,
+                labels,
+            )),
         }
     }
 
-    /// A proxy of the group, without a name of its own.
+    /// A proxy of the group.
     pub(super) fn proxy(&self) -> ProxyIdentity {
-        ProxyIdentity {
-            namespace: self.namespace.clone(),
-            service_account: self.service_account.clone(),
-            labels: self.labels.clone(),
-            name: String::new(),
+        match self {
+            Self::Gateway(proxy) => proxy.clone(),
+            Self::Class(class) => ProxyIdentity {
+                namespace: class.namespace.clone(),
+                service_account: class.service_account.clone(),
+                labels: class.labels.clone(),
+                name: String::new(),
+            },
         }
     }
 }
@@ -45,12 +59,16 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// Renders `plan`; what `previous` has already is shared with it.
-    pub(super) fn new(plan: ProxyPlan, previous: Option<&Self>) -> Result<Self, Dangling> {
-        if let Some(previous) = previous
-            && *previous.plan == plan
-        {
-            return Ok(previous.clone());
+    /// Renders `plan`; what `previous` has already is shared with it. A group of `others` that
+    /// has the same plan is taken as it is: a fleet is rendered once.
+    pub(super) fn new<'a>(
+        plan: ProxyPlan,
+        previous: Option<&'a Self>,
+        others: impl IntoIterator<Item = &'a Self>,
+    ) -> Result<Self, Dangling> {
+        let mut candidates = previous.into_iter().chain(others);
+        if let Some(equal) = candidates.find(|group| *group.plan == plan) {
+            return Ok(equal.clone());
         }
         let rendered = render(&plan, previous.map(|group| &*group.rendered));
         let resources = rendered.values().map(|rendered| {

@@ -116,6 +116,32 @@ fn proxies_with_equal_inputs_share_one_set() {
 }
 
 #[test]
+fn a_label_that_is_no_identity_label_does_not_part_proxies() {
+    let publisher = publisher();
+    let sidecar = publisher.subscribe(&web(), &web_node()).unwrap();
+
+    publisher.apply(changes(&PODS.replace("app: web", "app: other")));
+
+    assert!(!sidecar.updates.has_changed().unwrap());
+}
+
+#[test]
+fn a_fleet_with_equal_plans_is_rendered_once() {
+    let publisher = publisher();
+    publisher.apply(changes(&PODS.replace("egress-0", "egress-1")));
+    let second = peer("istio-system", "istio-egressgateway", "egress-1", None);
+    let second_node = node("router", "istio-system", "egress-1");
+    let one = publisher.subscribe(&egress(), &egress_node()).unwrap();
+    let other = publisher.subscribe(&second, &second_node).unwrap();
+    assert!(Arc::ptr_eq(&one.updates.borrow(), &other.updates.borrow()));
+
+    publisher.apply(changes(ENTRY));
+
+    assert!(one.updates.has_changed().unwrap());
+    assert!(Arc::ptr_eq(&one.updates.borrow(), &other.updates.borrow()));
+}
+
+#[test]
 fn what_is_equal_in_the_next_set_is_shared_with_the_last() {
     let publisher = publisher();
     publisher.apply(changes(ENTRY));
