@@ -30,6 +30,7 @@ pub fn bootstrap(config: &Config) -> Value {
             // 63 KB per idle cluster and worker were measured without it.
             "enable_deferred_cluster_creation": true,
         },
+        "typed_dns_resolver_config": dns_resolver(),
         "stats_config": { "use_all_default_tags": true },
         "deferred_stat_options": { "enable_deferred_creation_stats": true },
         "layered_runtime": layered_runtime(),
@@ -88,6 +89,21 @@ fn dynamic_resources(config: &Config) -> Value {
                     },
                 },
             }],
+        },
+    })
+}
+
+/// A cluster warms until its first DNS answer or failure, and new clusters wait as long as one
+/// warms. With the defaults of c-ares a name server that is down held up everything for a minute.
+fn dns_resolver() -> Value {
+    json!({
+        "name": "envoy.network.dns_resolver.cares",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
+            "query_timeout_seconds": 1,
+            "query_tries": 2,
+            // Not always the first of resolv.conf, which may be the one that is down.
+            "rotate_nameservers": true,
         },
     })
 }
