@@ -189,3 +189,106 @@ impl fmt::Debug for ResourceSet {
         map.finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::Version;
+
+    fn resource(
+        kind: TypeUrl,
+        name: &str,
+        version: u128,
+        requires: &[(TypeUrl, &str)],
+    ) -> (TypeUrl, Arc<Resource>) {
+        let requires = requires
+            .iter()
+            .map(|(kind, name)| (*kind, Arc::from(*name)))
+            .collect();
+        let body = Bytes::from_static(b"12345");
+        (
+            kind,
+            Arc::new(Resource {
+                name: name.into(),
+                version: Version(version),
+                body,
+                requires,
+            }),
+        )
+    }
+
+    fn cluster(name: &str, version: u128) -> (TypeUrl, Arc<Resource>) {
+        resource(TypeUrl::Cluster, name, version, &[])
+    }
+
+    #[test]
+    fn listener_without_its_route_config_is_refused() {
+        let refused = ResourceSet::new([resource(
+            TypeUrl::Listener,
+            "l",
+            1,
+            &[(TypeUrl::Route, "r")],
+        )])
+        .unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "LDS resource l requires RDS resource r, which is not in the set"
+        );
+    }
+
+    #[test]
+    fn cluster_without_its_endpoints_is_refused() {
+        let cluster = resource(TypeUrl::Cluster, "c", 1, &[(TypeUrl::Endpoints, "e")]);
+        assert!(ResourceSet::new([cluster.clone()]).is_err());
+        assert!(ResourceSet::new([cluster, resource(TypeUrl::Endpoints, "e", 1, &[])]).is_ok());
+    }
+
+    #[test]
+    fn secrets_and_clusters_may_be_missing() {
+        let requires = [(TypeUrl::Secret, "s"), (TypeUrl::Cluster, "c")];
+        assert!(ResourceSet::new([resource(TypeUrl::Listener, "l", 1, &requires)]).is_ok());
+    }
+
+    #[test]
+    fn following_set_shares_what_is_equal_and_knows_the_rest() {
+        let old = ResourceSet::new([cluster("a", 1), cluster("b", 1), cluster("c", 1)]).unwrap();
+        let new = ResourceSet::new([cluster("a", 1), cluster("b", 2), cluster("d", 1)]).unwrap();
+        let new = new.following(&old);
+        let shared = |name| {
+            let (old, new) = (
+                old.get(TypeUrl::Cluster, name),
+                new.get(TypeUrl::Cluster, name),
+            );
+            old.zip(new).is_some_and(|(old, new)| Arc::ptr_eq(old, new))
+        };
+        assert!(shared("a") && !shared("b"));
+        let seen = Arc::downgrade(old.collection(TypeUrl::Cluster));
+        let changed = new
+            .collection(TypeUrl::Cluster)
+            .changed_since(&seen)
+            .unwrap();
+        assert_eq!(changed, ["b".into(), "c".into(), "d".into()]);
+        let listeners = new.collection(TypeUrl::Listener);
+        assert!(Arc::ptr_eq(listeners, old.collection(TypeUrl::Listener)));
+    }
+
+    #[test]
+    fn set_made_without_a_predecessor_claims_no_difference() {
+        let old = ResourceSet::new([cluster("a", 1)]).unwrap();
+        let new = ResourceSet::new([cluster("a", 2)]).unwrap();
+        let seen = Arc::downgrade(old.collection(TypeUrl::Cluster));
+        assert_eq!(new.collection(TypeUrl::Cluster).changed_since(&seen), None);
+    }
+
+    #[test]
+    fn set_counts_resources_and_bytes_by_type() {
+        let set = ResourceSet::new([cluster("a", 1), cluster("b", 1)]).unwrap();
+        assert_eq!(
+            (set.len(TypeUrl::Cluster), set.bytes(TypeUrl::Cluster)),
+            (2, 10)
+        );
+        assert!(!set.is_empty() && ResourceSet::default().is_empty());
+    }
+}
