@@ -10,5 +10,6 @@ mod recorder;
 pub mod tcp;
 pub(crate) mod unsent;
 
+pub(crate) use accept::bind;
 pub use accept::{Connection, Stream, Transport};
 pub use recorder::Recorder;

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::PORT;
 use super::message::{self, Code, Kind, Question, Record};
 use crate::net::Machine;
-use crate::servers::Recorder;
+use crate::servers::{Recorder, bind};
 
 /// How long resolvers may keep an answer, unless the zone says otherwise.
 const TTL_SECONDS: u32 = 1;
@@ -49,9 +49,9 @@ enum Entry {
 pub struct DnsServer {
     zone: Zone,
     queries: Recorder<Query>,
-    tasks: [AbortHandle; 2],
+    tasks: Vec<JoinHandle<()>>,
     // Keeps the machine on for as long as it serves.
-    _machine: Machine,
+    machine: Machine,
 }
 
 impl DnsServer {
@@ -65,8 +65,8 @@ impl DnsServer {
         let queries = Recorder::new();
         let (udp, tcp) = machine
             .block_on(async move {
-                let udp = UdpSocket::bind(address).await?;
-                Ok::<_, std::io::Error>((udp, TcpListener::bind(address).await?))
+                let udp = bind(|| UdpSocket::bind(address)).await?;
+                Ok::<_, std::io::Error>((udp, bind(|| TcpListener::bind(address)).await?))
             })
             .unwrap_or_else(|error| {
                 panic!(
@@ -83,8 +83,8 @@ impl DnsServer {
         Self {
             zone,
             queries,
-            tasks: [udp.abort_handle(), tcp.abort_handle()],
-            _machine: machine.clone(),
+            tasks: vec![udp, tcp],
+            machine: machine.clone(),
         }
     }
 
@@ -101,8 +101,8 @@ impl DnsServer {
 
 impl Drop for DnsServer {
     fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
+        for task in self.tasks.drain(..) {
+            self.machine.end_task(task);
         }
     }
 }

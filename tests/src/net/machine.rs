@@ -276,6 +276,17 @@ impl Machine {
         self.inner.worker.spawn(future)
     }
 
+    /// Ends a task of the machine; when this returns its sockets are closed. A task that ends
+    /// another of its own machine cannot wait for that, and does not.
+    pub(crate) fn end_task<T: Send + 'static>(&self, task: tokio::task::JoinHandle<T>) {
+        task.abort();
+        if !self.inner.worker.is_current() {
+            self.block_on(async move {
+                let _ = task.await;
+            });
+        }
+    }
+
     /// What a person types before a command to run it on the machine, while this process lives.
     pub fn enter_command(&self) -> String {
         format!("nsenter -t {} -n -m", self.inner.worker.thread_id())

@@ -77,9 +77,8 @@ impl Worker {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        assert_ne!(
-            gettid(),
-            self.thread_id,
+        assert!(
+            !self.is_current(),
             "a machine's own task must await, not block"
         );
         let (done_tx, done_rx) = mpsc::channel();
@@ -95,6 +94,11 @@ impl Worker {
         }
     }
 
+    /// Whether the caller runs on the thread.
+    pub(super) fn is_current(&self) -> bool {
+        gettid() == self.thread_id
+    }
+
     /// The thread's id, by which `nsenter` finds the machine.
     pub(super) fn thread_id(&self) -> Pid {
         self.thread_id
@@ -105,7 +109,7 @@ impl Drop for Worker {
     fn drop(&mut self) {
         drop(self.stop.take());
         // The last holder of a machine may be one of its own tasks, which cannot wait for itself.
-        if gettid() != self.thread_id
+        if !self.is_current()
             && let Some(thread) = self.thread.take()
         {
             let _ = thread.join();

@@ -1,12 +1,14 @@
 //! The part that all servers share: listening, TLS, and a record of every connection.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep};
 use tokio_rustls::TlsAcceptor;
 
 use crate::net::Machine;
@@ -52,9 +54,9 @@ pub(super) struct Accepted {
 pub(super) struct Listening {
     pub(super) address: SocketAddr,
     pub(super) connections: Recorder<Connection>,
-    task: AbortHandle,
+    task: Option<JoinHandle<()>>,
     // Keeps the machine on for as long as it serves.
-    _machine: Machine,
+    machine: Machine,
 }
 
 impl Listening {
@@ -72,7 +74,7 @@ impl Listening {
         F: Future<Output = ()> + Send,
     {
         let listener = machine
-            .block_on(TcpListener::bind(address))
+            .block_on(bind(move || TcpListener::bind(address)))
             .unwrap_or_else(|error| {
                 panic!(
                     "cannot listen on {address} of `{}`: {error}",
@@ -99,15 +101,36 @@ impl Listening {
         Self {
             address,
             connections,
-            task: task.abort_handle(),
-            _machine: machine.clone(),
+            task: Some(task),
+            machine: machine.clone(),
         }
     }
 }
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(task) = self.task.take() {
+            self.machine.end_task(task);
+        }
+    }
+}
+
+/// Binds, again for a while if the address is taken.
+///
+/// Its last user may be gone and yet its socket live on: a program that another test is starting
+/// holds a copy of every socket until its own code runs.
+pub(crate) async fn bind<T, F>(attempt: impl Fn() -> F) -> io::Result<T>
+where
+    F: Future<Output = io::Result<T>>,
+{
+    let deadline = Instant::now() + Duration::from_secs(2);
+    loop {
+        match attempt().await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                sleep(Duration::from_millis(5)).await;
+            }
+            bound => return bound,
+        }
     }
 }
 

@@ -10,6 +10,8 @@ use sluice_tests::pki::Authority;
 use sluice_tests::servers::Transport;
 use sluice_tests::servers::tcp::{End, Script, TcpServer};
 use sluice_tests::tls::{self, ClientCertificates};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -89,16 +91,19 @@ fn over_tls_an_end_without_close_notify_is_no_fin() {
 #[test]
 fn bytes_that_are_not_the_pattern_are_not_intact() {
     let world = world();
-    let _server = world.serve(Script::Banner("0123456789".into()));
-    let how = Dial::to(world.address);
-    let received = world.app.block_on(async move {
-        let read = tcp::receive(&how, Pace::Fast);
-        // The echo waits for us, so the read is given up rather than ended.
-        tokio::time::timeout(Duration::from_secs(1), read).await
+    let address = world.address;
+    let listener = world.external.block_on(TcpListener::bind(address)).unwrap();
+    world.external.spawn_task(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"0123456789").await.unwrap();
     });
-    assert!(received.is_err());
-    drop(_server);
+    let received = world.receive(Dial::to(address), Pace::Fast);
+    assert_eq!((received.bytes, received.intact), (10, false));
+}
 
+#[test]
+fn a_half_closed_connection_still_gets_its_answer() {
+    let world = world();
     let _server = world.serve(Script::HalfCloseEcho);
     let how = Dial::to(world.address);
     let answer = world
@@ -106,6 +111,14 @@ fn bytes_that_are_not_the_pattern_are_not_intact() {
         .block_on(async move { tcp::half_close(&how, b"after the end").await })
         .unwrap();
     assert_eq!(answer, b"after the end");
+}
+
+#[test]
+fn a_dropped_server_frees_its_address_at_once() {
+    let world = world();
+    for _ in 0..50 {
+        drop(world.serve(Script::Echo));
+    }
 }
 
 #[test]
