@@ -52,7 +52,10 @@ pub struct Mesh {
 impl Mesh {
     /// Starts the control plane with these files (name, text) beside the world's, what `outside`
     /// adds to the internet, the gateway, and the pod `shop/checkout-0`.
-    pub fn start<T>(files: &[(&str, &str)], outside: impl FnOnce(&Self) -> T) -> (Self, T) {
+    pub fn start<T>(
+        files: &[(&str, impl AsRef<str>)],
+        outside: impl FnOnce(&Self) -> T,
+    ) -> (Self, T) {
         let mut mesh = Self::control_plane(files);
         // Before the gateway, so that names are known when it first asks.
         let outside = outside(&mesh);
@@ -62,7 +65,7 @@ impl Mesh {
     }
 
     /// Starts the control plane and DNS alone.
-    pub fn control_plane(files: &[(&str, &str)]) -> Self {
+    pub fn control_plane(files: &[(&str, impl AsRef<str>)]) -> Self {
         let lab = Lab::new();
         let config = Config::new(files);
         let dns_machine = lab.machine("dns").address(&format!("{DNS}/12")).start();

@@ -5,5 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
 mod e2e {
+    mod bytes;
+    mod cancelled;
     mod egress_tasks;
 }

@@ -19,7 +19,7 @@ batch-token,lab,batch,batch-0
 ";
 
 impl Config {
-    pub(super) fn new(files: &[(&str, &str)]) -> Self {
+    pub(super) fn new(files: &[(&str, impl AsRef<str>)]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let root = std::env::temp_dir().join(format!(
             "sluice-mesh-{}-{}",
@@ -35,7 +35,7 @@ impl Config {
         fs::set_permissions(&config.root, open).expect("the folder is ours");
         config.write("world.yaml", &world());
         for (name, text) in files {
-            config.write(name, text);
+            config.write(name, text.as_ref());
         }
         fs::write(config.tokens(), TOKENS).expect("the folder is writable");
         fs::set_permissions(config.tokens(), fs::Permissions::from_mode(0o600))
