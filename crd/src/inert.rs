@@ -10,16 +10,39 @@ use crate::diagnostic::{Diagnostic, Severity, code};
 use crate::object::{Kind, Object};
 use crate::tree::path::Path;
 
+/// Where a DestinationRule has traffic policies: whole, by port, by subset, by subset and port.
+const POLICIES: [&str; 4] = [
+    "spec.trafficPolicy",
+    "spec.trafficPolicy.portLevelSettings[]",
+    "spec.subsets[].trafficPolicy",
+    "spec.subsets[].trafficPolicy.portLevelSettings[]",
+];
+
+/// The fields of any traffic policy that have no effect.
+const OF_POLICY: &[&str] = &[
+    "tls.caCrl",
+    "loadBalancer.simple=PASSTHROUGH",
+    "loadBalancer.consistentHash.httpCookie.attributes",
+    "loadBalancer.localityLbSetting",
+    "loadBalancer.zoneAwareLbSetting",
+    "loadBalancer.backendUtilization",
+    "loadBalancer.warmup",
+    "loadBalancer.warmupDurationSecs",
+    "connectionPool.tcp.idleTimeout",
+    "connectionPool.http.http2KeepAlive",
+    "outlierDetection.outlierDetectionHttpErrorCodes",
+];
+
+/// The fields that have no effect and that only a policy without a port has.
+const OF_WHOLE_POLICY: &[&str] = &["tunnel", "proxyProtocol", "retryBudget"];
+
 /// The fields of a kind that have no effect.
-const fn fields(kind: Kind) -> &'static [&'static str] {
-    match kind {
+fn fields(kind: Kind) -> Vec<String> {
+    let of_kind: &[&str] = match kind {
         Kind::Gateway => &[
             "spec.servers[].defaultEndpoint",
             "spec.servers[].tls.mode=AUTO_PASSTHROUGH",
             "spec.servers[].tls.caCrl",
-            "spec.servers[].tls.credentialNames",
-            "spec.servers[].tls.caCertCredentialName",
-            "spec.servers[].tls.tlsCertificates",
             "spec.servers[].tls.verifyCertificateSpki",
             "spec.servers[].tls.verifyCertificateHash",
             "spec.servers[].tls.ecdhCurves",
@@ -29,6 +52,8 @@ const fn fields(kind: Kind) -> &'static [&'static str] {
             "spec.http[].match[].statPrefix",
             "spec.http[].delegate",
             "spec.http[].corsPolicy",
+            "spec.http[].redirect.prefixRewrite",
+            "spec.http[].retries.backoff",
             "spec.http[].retries.retryRemoteLocalities",
             "spec.http[].fault.delay.exponentialDelay",
             "spec.http[].fault.abort.http2Error",
@@ -36,44 +61,22 @@ const fn fields(kind: Kind) -> &'static [&'static str] {
         ],
         Kind::ServiceEntry => &[
             "spec.resolution=DYNAMIC_DNS",
-            "spec.workloadSelector",
+            "spec.location=MESH_INTERNAL",
             "spec.endpoints[].network",
-            "spec.endpoints[].locality",
             "spec.endpoints[].serviceAccount",
         ],
-        Kind::DestinationRule => &[
-            "spec.workloadSelector",
-            "spec.trafficPolicy.tunnel",
-            "spec.trafficPolicy.proxyProtocol",
-            "spec.trafficPolicy.retryBudget",
-            "spec.trafficPolicy.tls.caCrl",
-            "spec.trafficPolicy.loadBalancer.localityLbSetting",
-            "spec.trafficPolicy.loadBalancer.zoneAwareLbSetting",
-            "spec.trafficPolicy.loadBalancer.backendUtilization",
-            "spec.trafficPolicy.loadBalancer.warmup",
-            "spec.trafficPolicy.loadBalancer.warmupDurationSecs",
-            "spec.trafficPolicy.portLevelSettings[].tls.caCrl",
-            "spec.trafficPolicy.portLevelSettings[].loadBalancer.localityLbSetting",
-            "spec.trafficPolicy.portLevelSettings[].loadBalancer.zoneAwareLbSetting",
-            "spec.trafficPolicy.portLevelSettings[].loadBalancer.backendUtilization",
-            "spec.trafficPolicy.portLevelSettings[].loadBalancer.warmup",
-            "spec.trafficPolicy.portLevelSettings[].loadBalancer.warmupDurationSecs",
-            "spec.subsets[].trafficPolicy.tunnel",
-            "spec.subsets[].trafficPolicy.proxyProtocol",
-            "spec.subsets[].trafficPolicy.retryBudget",
-            "spec.subsets[].trafficPolicy.tls.caCrl",
-            "spec.subsets[].trafficPolicy.loadBalancer.localityLbSetting",
-            "spec.subsets[].trafficPolicy.loadBalancer.zoneAwareLbSetting",
-            "spec.subsets[].trafficPolicy.loadBalancer.backendUtilization",
-            "spec.subsets[].trafficPolicy.loadBalancer.warmup",
-            "spec.subsets[].trafficPolicy.loadBalancer.warmupDurationSecs",
-            "spec.subsets[].trafficPolicy.portLevelSettings[].tls.caCrl",
-            "spec.subsets[].trafficPolicy.portLevelSettings[].loadBalancer.localityLbSetting",
-            "spec.subsets[].trafficPolicy.portLevelSettings[].loadBalancer.zoneAwareLbSetting",
-            "spec.subsets[].trafficPolicy.portLevelSettings[].loadBalancer.backendUtilization",
-            "spec.subsets[].trafficPolicy.portLevelSettings[].loadBalancer.warmup",
-            "spec.subsets[].trafficPolicy.portLevelSettings[].loadBalancer.warmupDurationSecs",
-        ],
+        Kind::DestinationRule => {
+            let whole = POLICIES.iter().filter(|policy| !policy.ends_with("[]"));
+            let whole =
+                whole.flat_map(|policy| OF_WHOLE_POLICY.iter().map(move |field| (policy, field)));
+            let any = POLICIES
+                .iter()
+                .flat_map(|policy| OF_POLICY.iter().map(move |field| (policy, field)));
+            return whole
+                .chain(any)
+                .map(|(policy, field)| format!("{policy}.{field}"))
+                .collect();
+        }
         Kind::Sidecar => &[
             "spec.ingress",
             "spec.inboundConnectionPool",
@@ -81,10 +84,11 @@ const fn fields(kind: Kind) -> &'static [&'static str] {
             "spec.egress[].bind",
             "spec.egress[].captureMode=IPTABLES",
             "spec.egress[].captureMode=NONE",
+            "spec.outboundTrafficPolicy.mode=ALLOW_ANY",
             "spec.outboundTrafficPolicy.egressProxy",
         ],
-        Kind::WorkloadEntry
-        | Kind::AuthorizationPolicy
+        Kind::WorkloadEntry => &["spec.network", "spec.serviceAccount"],
+        Kind::AuthorizationPolicy
         | Kind::RequestAuthentication
         | Kind::PeerAuthentication
         | Kind::Telemetry => &["spec"],
@@ -94,6 +98,16 @@ const fn fields(kind: Kind) -> &'static [&'static str] {
         | Kind::Namespace
         | Kind::Pod
         | Kind::ConfigMap => &[],
+    };
+    of_kind.iter().map(|field| (*field).to_owned()).collect()
+}
+
+/// How bad it is that an object of this kind has no effect: a policy that was meant to forbid
+/// something does not.
+fn severity(kind: Kind) -> Severity {
+    match kind {
+        Kind::AuthorizationPolicy | Kind::RequestAuthentication => Severity::Warning,
+        _ => Severity::Info,
     }
 }
 
@@ -105,10 +119,10 @@ pub fn not_in_effect(object: &Object) -> Vec<Diagnostic> {
     }
     let spec = serialized(object);
     let mut found = Vec::new();
-    for pattern in patterns {
+    for pattern in &patterns {
         let (pattern, wanted) = match pattern.split_once('=') {
             Some((pattern, wanted)) => (pattern, Some(wanted)),
-            None => (*pattern, None),
+            None => (pattern.as_str(), None),
         };
         let rest = pattern.strip_prefix("spec").unwrap_or(pattern);
         visit(
@@ -123,7 +137,13 @@ pub fn not_in_effect(object: &Object) -> Vec<Diagnostic> {
         .into_iter()
         .map(|field| {
             let message = "accepted, not in effect";
-            Diagnostic::new(Severity::Info, code::NOT_IN_EFFECT, object, field, message)
+            Diagnostic::new(
+                severity(object.kind()),
+                code::NOT_IN_EFFECT,
+                object,
+                field,
+                message,
+            )
         })
         .collect()
 }

@@ -77,7 +77,8 @@ impl Builder<'_, '_> {
     }
 }
 
-/// All that is wrong or worth knowing, for every gateway and every class of the world.
+/// All that is wrong or worth knowing between objects, for every gateway and every class of the
+/// world. What an object says for itself alone, its parsing has told.
 pub fn analyze(catalog: &Catalog) -> Vec<Diagnostic> {
     let view = View::new(catalog);
     let proxies: BTreeSet<ProxyIdentity> = client::gateway_pods(&view)
@@ -88,7 +89,6 @@ pub fn analyze(catalog: &Catalog) -> Vec<Diagnostic> {
         .iter()
         .flat_map(|identity| proxy(catalog, identity).diagnostics)
         .collect();
-    diagnostics.extend(catalog.objects().flat_map(sluice_crd::inert::not_in_effect));
     diagnostics.sort();
     diagnostics.dedup();
     diagnostics
