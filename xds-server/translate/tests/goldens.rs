@@ -26,52 +26,55 @@ use sluice_translate::{
 
 #[test]
 fn a_sidecars_config_is_capture_tunnel_and_the_gateways() {
-    check("sidecar/constant", &plans::sidecar());
+    check("sidecar/constant", &plans::roles::sidecar());
 }
 
 #[test]
 fn a_gateway_ends_tunnels_and_decides_for_each_class() {
-    check("gateway/tunnel_class_and_hop", &plans::gateway());
+    check("gateway/tunnel_class_and_hop", &plans::roles::gateway());
 }
 
 #[test]
 fn a_gateway_serves_istios_clients_on_bare_ports() {
-    check("gateway/bare_servers", &plans::bare_servers());
+    check("gateway/bare_servers", &plans::roles::bare_servers());
 }
 
 #[test]
 fn tls_is_originated_with_every_source_of_certificates() {
-    check("tls/originate", &plans::tls_origination());
+    check("tls/originate", &plans::clusters::tls_origination());
 }
 
 #[test]
 fn endpoints_are_found_in_every_way() {
-    check("cluster/resolutions", &plans::resolutions());
+    check("cluster/resolutions", &plans::clusters::resolutions());
 }
 
 #[test]
 fn a_traffic_policy_sets_bounds_balance_and_judgement() {
-    check("cluster/traffic_policy", &plans::traffic_policies());
+    check(
+        "cluster/traffic_policy",
+        &plans::clusters::traffic_policies(),
+    );
 }
 
 #[test]
 fn requests_are_matched_changed_and_sent_on() {
-    check("route/forward", &plans::forwards());
+    check("route/forward", &plans::routes::forwards());
 }
 
 #[test]
 fn requests_are_answered_redirected_and_failed_on_purpose() {
-    check("route/answer", &plans::answers());
+    check("route/answer", &plans::routes::answers());
 }
 
 #[test]
 fn logs_have_custom_formats_and_files() {
-    check("log/custom", &plans::custom_logs());
+    check("log/custom", &plans::roles::custom_logs());
 }
 
 #[test]
 fn secrets_are_redacted_in_printouts() {
-    let plan = plans::tls_origination();
+    let plan = plans::clusters::tls_origination();
     let printed = print::resources(render(&plan, None).values().map(|r| &**r), Redaction::Hide)
         .unwrap()
         .to_string();
