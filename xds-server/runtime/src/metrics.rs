@@ -27,7 +27,7 @@ pub struct Metrics {
     nacks: Family<TypeLabel, Counter>,
     stalls: Family<TypeLabel, Counter>,
     publishes: Histogram,
-    inconsistent: Counter,
+    failures: Counter,
     objects: Gauge,
     diagnostics: Family<SeverityLabel, Gauge>,
     load_errors: Gauge,
@@ -62,7 +62,7 @@ impl Default for Metrics {
             nacks: Family::default(),
             stalls: Family::default(),
             publishes: Histogram::new(PUBLISH_SECONDS),
-            inconsistent: Counter::default(),
+            failures: Counter::default(),
             objects: Gauge::default(),
             diagnostics: Family::default(),
             load_errors: Gauge::default(),
@@ -118,9 +118,9 @@ impl Metrics {
             self.publishes.clone(),
         );
         registry.register(
-            "publish_inconsistent_sets",
-            "Sets that were not published since they refer to what they lack",
-            self.inconsistent.clone(),
+            "publish_failures",
+            "Sets that could not be made; proxies keep those of before",
+            self.failures.clone(),
         );
         registry.register("config_objects", "Objects read", self.objects.clone());
         registry.register(
@@ -172,8 +172,8 @@ impl Metrics {
         self.objects.set(gauge(objects));
     }
 
-    pub(crate) fn inconsistent(&self) {
-        self.inconsistent.inc();
+    pub(crate) fn publish_failed(&self) {
+        self.failures.inc();
     }
 
     pub(crate) fn load_errors(&self, diagnostics: &[Diagnostic]) {

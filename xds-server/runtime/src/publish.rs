@@ -215,7 +215,7 @@ impl Publisher {
             Ok(group) => Some(group),
             Err(dangling) => {
                 error!(error = %dangling, ?key, "inconsistent resources, keeping those of before");
-                self.metrics.inconsistent();
+                self.metrics.publish_failed();
                 None
             }
         }
@@ -323,11 +323,12 @@ pub async fn run(
             },
         };
         let applying = publisher.clone();
-        if spawn_blocking(move || applying.apply(update))
-            .await
-            .is_err()
-        {
-            break;
+        let applied = spawn_blocking(move || applying.apply(update)).await;
+        if let Err(error) = applied {
+            // A defect that some object brings out. The next change may take it away; until then
+            // proxies are better off with what they have than without a control plane.
+            error!(%error, "cannot make resources, proxies keep those of before");
+            publisher.metrics.publish_failed();
         }
     }
     // Streams never end by themselves: without this a server that shuts down waits for them.
