@@ -5,6 +5,8 @@
 
 mod service;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::{
     convert::Infallible,

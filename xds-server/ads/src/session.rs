@@ -18,6 +18,7 @@
 //!   Envoy can leave a rejection unsaid until the next push.
 
 mod blame;
+mod fingerprint;
 mod interest;
 mod ledger;
 mod request;
@@ -32,7 +33,8 @@ use std::{
 pub use request::Request;
 
 use crate::{Protocol, Resource, ResourceSet, TypeUrl, Version};
-use ledger::{Answer, Draft, Ledger, Scope, fingerprint};
+use fingerprint::fingerprint;
+use ledger::{Answer, Draft, Ledger, Scope};
 
 /// How long an answer may take. Above Envoy's initial fetch timeout of 15 s, for which a warming
 /// cluster withholds it legitimately.

@@ -4,6 +4,7 @@
 //! So the cost of an event is that of the names it touches, not of all there are.
 
 mod answer;
+mod subscribe;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -11,7 +12,7 @@ use std::{
     time::Instant,
 };
 
-use super::{Missing, interest::Interest, request::Names};
+use super::{Missing, interest::Interest};
 use crate::{Protocol, Resource, TypeUrl, Version, resource_set::Collection};
 
 #[derive(Debug)]
@@ -129,101 +130,6 @@ impl Ledger {
     /// Those of `names` that the client has not asked for yet.
     pub(super) fn unknown(&self, names: &[String]) -> Vec<String> {
         self.interest.unknown(names)
-    }
-
-    /// Takes note of what the client wants, and of what it says it holds.
-    pub(super) fn hear(&mut self, names: &Names, collection: &Collection) {
-        let change = match names {
-            Names::Delta {
-                subscribe,
-                unsubscribe,
-                ..
-            } => self.interest.delta(self.kind, subscribe, unsubscribe),
-            Names::Sotw { names, .. } => self.interest.sotw(self.kind, names),
-        };
-        for name in &change.dropped {
-            self.forget(name);
-        }
-        if change.first {
-            match names {
-                Names::Delta { initial, .. } => self.believe(initial),
-                Names::Sotw { version, .. } => self.believe_if_current(*version, collection),
-            }
-        }
-        let owed = std::mem::take(&mut self.owed);
-        for name in change.asked {
-            let known = change.first && self.held.contains_key(&name) && !owed.contains(&name);
-            self.due
-                .insert(name, if known { Due::IfChanged } else { Due::Always });
-        }
-        if change.wildcard_began {
-            // A client that holds nothing waits for an answer, be it empty.
-            self.answer_due = self.held.is_empty();
-        }
-        if change.wildcard_ended {
-            let gone: Vec<_> = self
-                .held
-                .keys()
-                .filter(|name| !self.interest.wants(name))
-                .cloned()
-                .collect();
-            gone.iter().for_each(|name| self.forget(name));
-        }
-        if change.first || change.wildcard_began {
-            self.seen = None;
-        }
-    }
-
-    /// Delta: the client says what it holds from an earlier stream.
-    fn believe(&mut self, initial: &[(String, Option<Version>)]) {
-        for (name, version) in initial {
-            if self.interest.wants(name) {
-                self.held.insert(
-                    name.as_str().into(),
-                    Held {
-                        version: *version,
-                        body: None,
-                    },
-                );
-            }
-        }
-    }
-
-    /// State of the world: the client says the version of all that it holds. It is ours, or
-    /// else nothing is known.
-    fn believe_if_current(&mut self, version: Option<Version>, collection: &Collection) {
-        let wanted = || {
-            collection
-                .iter()
-                .filter(|(name, _)| self.interest.wants(name))
-        };
-        if version == Some(fingerprint(wanted().map(|(_, resource)| &**resource))) {
-            self.held = wanted()
-                .map(|(name, resource)| {
-                    let held = Held {
-                        version: Some(resource.version),
-                        body: Some(resource.clone()),
-                    };
-                    (name.clone(), held)
-                })
-                .collect();
-        }
-    }
-
-    fn forget(&mut self, name: &str) {
-        self.held.remove(name);
-        self.due.remove(name);
-        self.rejected.remove(name);
-    }
-
-    /// Sends `name` again even if the client holds it.
-    pub(super) fn owe(&mut self, name: &Arc<str>) {
-        if !self.interest.started() {
-            self.owed.insert(name.clone());
-        } else if self.interest.wants(name) {
-            self.due.insert(name.clone(), Due::Always);
-        }
-        // Otherwise the client asks by itself, and a question is always answered.
     }
 
     /// Brings `due` up to date with the set, and drops from it what needs nothing.
@@ -365,15 +271,24 @@ impl Ledger {
     /// Takes note that the client is sent this draft.
     pub(super) fn commit(&mut self, draft: &Draft, nonce: u64, now: Instant) {
         let mut items = Vec::with_capacity(draft.sends.len() + draft.removes.len());
+        // What the client held when its last answer came counts, not what it was sent since.
+        let mut accepted = BTreeMap::new();
+        for item in self.in_flight.iter().flat_map(|sent| &sent.items) {
+            accepted
+                .entry(item.name.clone())
+                .or_insert_with(|| item.prior.clone());
+        }
+        let mut prior_of =
+            |name: &Arc<str>, held: Option<Held>| accepted.remove(name).unwrap_or(held);
         for resource in &draft.sends {
-            let prior = self.accepted(&resource.name);
             // State of the world has to repeat them.
             let body = (self.protocol == Protocol::Sotw).then(|| resource.clone());
             let held = Held {
                 version: Some(resource.version),
                 body,
             };
-            self.held.insert(resource.name.clone(), held);
+            let before = self.held.insert(resource.name.clone(), held);
+            let prior = prior_of(&resource.name, before);
             self.due.remove(&resource.name);
             let version = Some(resource.version);
             items.push(Item {
@@ -383,8 +298,8 @@ impl Ledger {
             });
         }
         for name in &draft.removes {
-            let prior = self.accepted(name);
-            self.held.remove(name);
+            let before = self.held.remove(name);
+            let prior = prior_of(name, before);
             self.due.remove(name);
             items.push(Item {
                 name: name.clone(),
@@ -406,40 +321,8 @@ impl Ledger {
         });
     }
 
-    /// What the client held when its last answer came.
-    fn accepted(&self, name: &str) -> Option<Held> {
-        let unanswered = self
-            .in_flight
-            .iter()
-            .flat_map(|sent| &sent.items)
-            .find(|item| *item.name == *name);
-        match unanswered {
-            Some(item) => item.prior.clone(),
-            None => self.held.get(name).cloned(),
-        }
-    }
-
     /// All bodies that the client shall hold: the whole world of a full-state type.
     pub(super) fn bodies(&self) -> impl Iterator<Item = &Arc<Resource>> {
         self.held.values().filter_map(|held| held.body.as_ref())
     }
-}
-
-/// A fingerprint of resources by name and version, equal across replicas: FNV-1a, 128 bits.
-pub(super) fn fingerprint<'a>(resources: impl Iterator<Item = &'a Resource>) -> Version {
-    const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-    let mut hash = OFFSET;
-    let mut add = |bytes: &[u8]| {
-        for byte in bytes {
-            hash = (hash ^ u128::from(*byte)).wrapping_mul(PRIME);
-        }
-    };
-    for resource in resources {
-        add(resource.name.as_bytes());
-        // No name has this byte, so names and versions cannot run into one another.
-        add(&[0xff]);
-        add(&resource.version.0.to_be_bytes());
-    }
-    Version(hash)
 }

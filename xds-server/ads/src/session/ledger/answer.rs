@@ -90,6 +90,7 @@ impl Ledger {
         reported
     }
 
+    /// `culprits` are sorted.
     fn unsettle(&mut self, item: Item, culprits: &[Arc<str>]) {
         let held = self.held.get(&item.name);
         let was_overtaken = match item.version {
@@ -100,7 +101,10 @@ impl Ledger {
             return;
         }
         let prior = item.prior.unwrap_or_default();
-        if let Some(version) = item.version.filter(|_| culprits.contains(&item.name)) {
+        if let Some(version) = item
+            .version
+            .filter(|_| culprits.binary_search(&item.name).is_ok())
+        {
             let has_last_good = prior.version.is_some()
                 || prior.body.is_some()
                 || self

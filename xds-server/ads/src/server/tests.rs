@@ -7,6 +7,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use crate::{
+    AdsServer, Observer, Peer, Resource, ResourceSet, SdsServer, Sent, Snapshots, StreamInfo,
+    Subscription, TypeUrl, Version,
+};
 use bytes::Bytes;
 use envoy_types::pb::{
     envoy::{
@@ -23,10 +27,6 @@ use envoy_types::pb::{
 };
 use futures::StreamExt;
 use hyper_util::rt::TokioIo;
-use sluice_ads::{
-    AdsServer, Observer, Peer, Resource, ResourceSet, SdsServer, Sent, Snapshots, StreamInfo,
-    Subscription, TypeUrl, Version,
-};
 use tokio::{
     io::DuplexStream,
     sync::{mpsc, watch},
@@ -55,7 +55,7 @@ impl Feed {
 }
 
 impl Snapshots for Feed {
-    fn subscribe(&self, peer: &Peer, node: &sluice_ads::Node) -> Result<Subscription, Status> {
+    fn subscribe(&self, peer: &Peer, node: &crate::Node) -> Result<Subscription, Status> {
         if peer.uri_sans.iter().any(|san| san.contains("banned")) {
             return Err(Status::permission_denied("banned"));
         }
@@ -497,7 +497,7 @@ async fn missing_answer_is_observed() {
     let mut client = DeltaClient::start(&world).await;
     client.say(cds()).await;
     client.hear().await;
-    tokio::time::sleep(sluice_ads::ACK_TIMEOUT + Duration::from_secs(1)).await;
+    tokio::time::sleep(crate::ACK_TIMEOUT + Duration::from_secs(1)).await;
     assert!(
         world
             .notes
