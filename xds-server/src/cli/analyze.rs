@@ -32,7 +32,8 @@ pub(super) struct Analyze {
 #[derive(Serialize)]
 struct Findings {
     summary: Summary,
-    diagnostics: BTreeSet<Diagnostic>,
+    /// Errors first, each severity in the order of the files.
+    diagnostics: Vec<Diagnostic>,
 }
 
 #[derive(Serialize)]
@@ -46,8 +47,11 @@ struct Summary {
 impl Analyze {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let world = self.input.read()?;
-        let mut diagnostics: BTreeSet<Diagnostic> = world.diagnostics.into_iter().collect();
-        diagnostics.extend(analyze(&world.catalog));
+        let mut found: BTreeSet<Diagnostic> = world.diagnostics.into_iter().collect();
+        found.extend(analyze(&world.catalog));
+        let mut diagnostics: Vec<Diagnostic> = found.into_iter().collect();
+        // Whoever looks at the screen's top sees what must be done.
+        diagnostics.sort_by(|a, b| (a.severity, &a.location).cmp(&(b.severity, &b.location)));
         let count = |severity| {
             diagnostics
                 .iter()
@@ -78,13 +82,10 @@ impl Analyze {
     }
 }
 
-/// Errors first: whoever looks at the screen's top sees what must be done.
-fn lines(summary: &Summary, diagnostics: &BTreeSet<Diagnostic>) -> String {
+fn lines(summary: &Summary, diagnostics: &[Diagnostic]) -> String {
     let mut text = String::new();
-    for severity in [Severity::Error, Severity::Warning, Severity::Info] {
-        for diagnostic in diagnostics.iter().filter(|d| d.severity == severity) {
-            writeln!(text, "{diagnostic}").expect("writing to a string does not fail");
-        }
+    for diagnostic in diagnostics {
+        writeln!(text, "{diagnostic}").expect("writing to a string does not fail");
     }
     if !diagnostics.is_empty() {
         text.push('\n');
