@@ -15,11 +15,14 @@ use crate::{
     destination::Resolution,
     listener::{Filter, Listener},
     proxy::{BLACK_HOLE, ProxyPlan},
-    route::{Action, Route, RouteTable, VirtualHost, WeightedDestination},
+    route::{AbortStatus, Action, Fault, Route, RouteTable, VirtualHost, WeightedDestination},
 };
 
 /// Hops after which a loop is assumed; a plan has at most two.
 const MAX_STEPS: usize = 8;
+
+/// In basis points.
+const EVERY_REQUEST: u32 = 10_000;
 
 /// A connection and what it says first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,12 +219,27 @@ fn route(table: &RouteTable, request: &mut Request, step: &mut Step) -> Option<O
             status: redirect.status,
             detail: format!("redirect to {}", request::redirected(redirect, request)),
         }),
-        Action::Forward(forward) => {
-            step.destinations = shares(&forward.to);
-            request::rewrite(route, forward, request);
-            None
-        }
+        Action::Forward(forward) => match route.fault.as_ref().and_then(aborts_all) {
+            Some(outcome) => Some(outcome),
+            None => {
+                step.destinations = shares(&forward.to);
+                request::rewrite(route, forward, request);
+                None
+            }
+        },
     }
+}
+
+/// The answer where a fault meets every request; one that meets some of them does not decide.
+fn aborts_all(fault: &Fault) -> Option<Outcome> {
+    let abort = fault.abort.as_ref();
+    let abort = abort.filter(|abort| abort.basis_points >= EVERY_REQUEST)?;
+    let (status, detail) = match abort.status {
+        AbortStatus::Http(status) => (status, "an injected fault".to_owned()),
+        // gRPC has its status in a trailer of an HTTP response that is fine.
+        AbortStatus::Grpc(number) => (200, format!("an injected fault, gRPC status {number}")),
+    };
+    Some(Outcome::Answers { status, detail })
 }
 
 fn not_found(step: &mut Step, why: &str) -> Outcome {
