@@ -8,4 +8,5 @@ mod e2e {
     mod bytes;
     mod cancelled;
     mod egress_tasks;
+    mod http_routing;
 }
