@@ -117,7 +117,7 @@ fn tls_is_chosen_by_server_name_and_passes_through_a_hop() {
         api.requests().last().connection.peer.ip().to_string(),
         "203.0.113.11"
     );
-    let line = world.only_line("server|443");
+    let line = world.only_line("host=api.partner.example");
     assert_eq!(field(&line, "host"), "api.partner.example");
     assert_eq!(
         field(&line, "peer"),

@@ -147,12 +147,12 @@ fn add_class(plan: &mut ProxyPlan, account: &str) {
         server_first_ports: vec![2222],
         ..listener(&name, Role::Class(class))
     });
-    plan.add_destination(hop(&server_80, false));
+    plan.add_destination(hop(&server_80, true));
     plan.add_listener(Listener {
         chains: vec![chain("80", ChainMatch::default(), http("http.80", true))],
         ..listener(&server_80, Role::Hop(class))
     });
-    plan.add_destination(hop(&server_443, false));
+    plan.add_destination(hop(&server_443, true));
     plan.add_listener(Listener {
         chains: vec![chain(
             "443|api.partner.example",

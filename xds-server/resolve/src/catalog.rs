@@ -59,26 +59,28 @@ impl Catalog {
     }
 
     /// Applies changes, later ones over earlier, and tells which questions have new answers.
-    /// An object that is equal to the one known changes nothing.
+    /// An object that is equal to the one known changes no answer.
     pub fn apply(&mut self, changes: impl IntoIterator<Item = Change>) -> BTreeSet<Fact> {
         let mut facts = BTreeSet::new();
+        let mut moved = false;
         for change in changes {
             let (reference, object) = match change {
                 Change::Upsert(object) => (object.reference(), Some(object)),
                 Change::Delete(reference) => (reference, None),
             };
-            if self.objects.get(&reference) == object.as_ref() {
-                continue;
-            }
             let before = match object.clone() {
                 Some(object) => self.objects.insert(reference, object),
                 None => self.objects.remove(&reference),
             };
-            for object in before.iter().chain(object.iter()) {
-                facts.extend(answers(object));
+            // An equal object may still stand at another place in its file; that is kept too.
+            moved |= before == object && object.is_some();
+            if before != object {
+                for object in before.iter().chain(object.iter()) {
+                    facts.extend(answers(object));
+                }
             }
         }
-        if !facts.is_empty() {
+        if moved || !facts.is_empty() {
             self.reindex();
         }
         facts

@@ -1,14 +1,13 @@
 //! Listeners, one shape for each role.
 //!
 //! The way of a connection: `capture` and `tunnel` client at the sidecar; tunnel server, dispatch,
-//! `class` and, where a Gateway server's half follows, `hop` at the gateway. `server` is a Gateway
+//! `inner` at the gateway, for a class and again where a Gateway server's half follows. `server` is a Gateway
 //! server's own port, for Istio's clients.
 
 mod capture;
 mod chain;
-mod class;
 mod filter;
-mod hop;
+mod inner;
 mod server;
 mod tunnel;
 
@@ -28,8 +27,7 @@ pub fn listener(listener: &plan::Listener) -> Listener {
         Role::Capture { port, to } => capture::capture(listener, *port, to),
         Role::TunnelClient { to } => tunnel::client(listener, to),
         Role::TunnelServer { port } => tunnel::server(listener, *port),
-        Role::Class(class) => class::class(listener, *class),
-        Role::Hop(class) => hop::hop(listener, *class),
+        Role::Class(class) | Role::Hop(class) => inner::inner(listener, *class),
         Role::Server { bind, port } => server::server(listener, bind, *port),
     }
 }

@@ -14,8 +14,6 @@ pub(crate) const CLASS: &str = "sluice.class";
 pub(crate) const DNS_NAMES: &str = "sluice.names";
 /// Filter state: `POD.NAMESPACE`, from the certificate.
 pub(crate) const POD: &str = "sluice.pod";
-/// Filter state: the address that the client dialled.
-pub(crate) const ORIGINAL_DST: &str = "sluice.original_dst";
 /// Filter state that Envoy's TCP proxy reads: the cluster to use.
 pub(crate) const CHOSEN_CLUSTER: &str = "envoy.tcp_proxy.cluster";
 

@@ -72,7 +72,7 @@ impl Builder<'_, '_> {
             &name,
             Resolution::Hop {
                 listener,
-                proxy_protocol: false,
+                proxy_protocol: true,
             },
         );
         destination.stat_name = Some(target.istio_name());

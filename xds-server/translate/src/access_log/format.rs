@@ -80,7 +80,8 @@ fn own_fields(place: Place, subject: Subject<'_>) -> Vec<Field> {
             carried(names::PEER),
             carried(names::POD),
             class.map_or_else(|| carried(names::CLASS), |class| class.to_string()),
-            carried(names::ORIGINAL_DST),
+            // Its own address is the original destination: a PROXY header said so.
+            "%DOWNSTREAM_LOCAL_ADDRESS%".to_owned(),
         ),
         // Without mTLS there is no certificate, and Envoy writes `-`.
         Place::Bare => (

@@ -15,21 +15,12 @@ use crate::{
 pub(super) struct Chains<'a> {
     listener: &'a plan::Listener,
     place: Place,
-    first: Option<listener::Filter>,
 }
 
 impl<'a> Chains<'a> {
-    /// Chains of `listener` that begin with `first`.
-    pub(super) fn new(
-        listener: &'a plan::Listener,
-        place: Place,
-        first: Option<listener::Filter>,
-    ) -> Self {
-        Self {
-            listener,
-            place,
-            first,
-        }
+    /// Chains of `listener`.
+    pub(super) fn new(listener: &'a plan::Listener, place: Place) -> Self {
+        Self { listener, place }
     }
 
     /// The chains with a match.
@@ -61,11 +52,7 @@ impl<'a> Chains<'a> {
 
     fn filters(&self, decision: &Filter) -> Vec<listener::Filter> {
         let log = &self.listener.access_log;
-        self.first
-            .iter()
-            .cloned()
-            .chain([filter::filter(decision, log, self.place)])
-            .collect()
+        vec![filter::filter(decision, log, self.place)]
     }
 }
 

@@ -93,6 +93,8 @@ fn connection_manager(http: &Http, log: &AccessLog, place: Place) -> hcm::HttpCo
         })),
         access_log: access_log(log, place, Subject::Requests, Only::Final),
         use_remote_address: truth(http.is_gateway),
+        // Pods' addresses concern nobody outside; Istio's clients get what Istio does.
+        skip_xff_append: matches!(place, Place::Internal(_)),
         // Who the client is concerns nobody outside.
         forward_client_cert_details: ForwardClientCertDetails::Sanitize.into(),
         server_header_transformation: ServerHeaderTransformation::PassThrough.into(),

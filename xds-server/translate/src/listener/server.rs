@@ -8,7 +8,7 @@ use super::{bound, chain, patience};
 use crate::{access_log::Place, envoy::Listener};
 
 pub(super) fn server(listener: &plan::Listener, bind: &[IpAddr], port: u16) -> Listener {
-    let chains = chain::Chains::new(listener, Place::Bare, None);
+    let chains = chain::Chains::new(listener, Place::Bare);
     Listener {
         listener_filters: chain::tls_inspector(listener).into_iter().collect(),
         listener_filters_timeout: patience(),

@@ -1,26 +1,19 @@
 //! Gateway, internal: decides for the clients of one class, on the destination that they dialled.
+//!
+//! Both halves have this shape: the class's own listener, which the tunnel leads to, and the
+//! listener of a Gateway server's half, which the former leads to. Each is preceded by a PROXY
+//! header, so that addresses in logs are the client's and the one it dialled.
 
 use sluice_plan::{identity::ClassId, listener as plan};
 
 use super::{chain, internal, patience};
 use crate::{
     access_log::Place,
-    carry::{Fact, Moment, filter_state},
     envoy::{Listener, any, core, listener, proxy_protocol},
-    names,
 };
 
-pub(super) fn class(listener: &plan::Listener, class: ClassId) -> Listener {
-    let place = Place::Internal(Some(class));
-    // Its own address is the original destination by now: the header was read.
-    let original_dst = filter_state(
-        Moment::NewConnection,
-        &[Fact::Told {
-            key: names::ORIGINAL_DST,
-            format: "%DOWNSTREAM_LOCAL_ADDRESS%".to_owned(),
-        }],
-    );
-    let chains = chain::Chains::new(listener, place, Some(original_dst));
+pub(super) fn inner(listener: &plan::Listener, class: ClassId) -> Listener {
+    let chains = chain::Chains::new(listener, Place::Internal(Some(class)));
     let sniffing = chain::tls_inspector(listener);
     Listener {
         listener_filters: std::iter::once(proxy_header()).chain(sniffing).collect(),
@@ -33,7 +26,7 @@ pub(super) fn class(listener: &plan::Listener, class: ClassId) -> Listener {
     }
 }
 
-/// The sidecar always sends it; a connection without is no tunnel of ours.
+/// Sidecars and hops always send it; a connection without is none of ours.
 fn proxy_header() -> listener::ListenerFilter {
     let config = proxy_protocol::ProxyProtocol {
         disallowed_versions: vec![core::proxy_protocol_config::Version::V1.into()],
