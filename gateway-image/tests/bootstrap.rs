@@ -1,5 +1,5 @@
 //! The bootstrap of each role, read by people in `golden/bootstrap` and accepted by the real Envoy.
-//! `SLUICE_BLESS=1 cargo test -p sluice-proxy --test bootstrap` writes the files anew.
+//! `UPDATE_GOLDENS=1 cargo test -p sluice-proxy --test bootstrap` writes the files anew.
 
 #![expect(clippy::unwrap_used, reason = "a panic is the report of a test")]
 
@@ -52,7 +52,7 @@ fn golden(name: &str) -> PathBuf {
 /// Compared as values: whether serde_json keeps the order of keys is other crates' choice.
 fn assert_golden(name: &str, config: &Config) {
     let (path, actual) = (golden(name), bootstrap(config));
-    if env::var_os("SLUICE_BLESS").is_some() {
+    if env::var_os("UPDATE_GOLDENS").is_some() {
         fs::write(&path, format!("{actual:#}\n")).unwrap();
     }
     let expected: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
