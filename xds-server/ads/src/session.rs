@@ -183,7 +183,7 @@ impl Session {
                     });
                 }
                 Some(Answer::Nacked { names }) => {
-                    let message = request.error.unwrap_or_default();
+                    let message = without_keys(kind, &request.error.unwrap_or_default());
                     reports.push(Report::Nacked {
                         kind,
                         nonce,
@@ -377,5 +377,18 @@ impl Session {
 
     fn ledger_mut(&mut self, kind: TypeUrl) -> &mut Ledger {
         &mut self.ledgers[kind.index()]
+    }
+}
+
+/// Envoy quotes what it rejects. Of a secret, and of any line with a private key, nobody shall
+/// read that.
+fn without_keys(kind: TypeUrl, message: &str) -> String {
+    let is_open = |line: &&str| !line.contains("PRIVATE KEY");
+    let mut lines = message.lines().filter(is_open);
+    match kind {
+        TypeUrl::Secret => lines.next_back().unwrap_or("[redacted]").to_owned(),
+        TypeUrl::Cluster | TypeUrl::Endpoints | TypeUrl::Listener | TypeUrl::Route => {
+            lines.collect::<Vec<_>>().join("\n")
+        }
     }
 }

@@ -160,3 +160,22 @@ fn acceptance_tells_how_long_it_took() {
         }]
     );
 }
+
+#[test]
+fn key_that_envoy_quotes_is_not_repeated() {
+    let quoted = "goo.gle/debugproto\nname: \"s\"\ninline_string: \"-----BEGIN PRIVATE KEY-----\\nMIG\"\n: \
+                  Proto constraint validation failed";
+    for (kind, published) in [(Secret, secret("s", 1)), (Cluster, cluster("s", 1))] {
+        let mut stream = Stream::delta([published]);
+        let sent = stream.subscribe(kind, &["s"]);
+        stream.nack(&sent[0], quoted);
+        let [Report::Nacked { message, .. }] = &stream.reports[..] else {
+            panic!("{:?}", stream.reports);
+        };
+        assert!(
+            message.ends_with("Proto constraint validation failed"),
+            "{message}"
+        );
+        assert!(!message.contains("MIG"), "{message}");
+    }
+}
