@@ -29,7 +29,7 @@ pub const GATEWAY_POD: &str = "10.244.0.20";
 /// Where pods' names are resolved.
 const DNS: &str = "10.96.0.10";
 /// Where the control plane is.
-const CONTROL_PLANE: &str = "10.96.0.2";
+pub const CONTROL_PLANE: &str = "10.96.0.2";
 
 /// How long a program may take to be ready, on a busy machine.
 const READY: Duration = Duration::from_secs(60);
@@ -192,6 +192,19 @@ impl Mesh {
     /// The control plane's process.
     pub fn control(&self) -> &Process {
         &self.control
+    }
+
+    /// Kills the control plane, as a crash would.
+    #[track_caller]
+    pub fn crash_control_plane(&self) {
+        self.control.kill_group();
+        let ended = self.control.wait(Duration::from_secs(5));
+        assert!(ended.is_some(), "the control plane survived SIGKILL");
+    }
+
+    /// Starts it again on the same files and state.
+    pub fn restart_control_plane(&mut self) {
+        self.control = start_control_plane(&self.control_machine, &self.config);
     }
 
     /// The text that a path of the control plane's admin port gives.

@@ -5,8 +5,12 @@
 #![expect(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
 mod e2e {
+    mod access_log;
     mod bytes;
     mod cancelled;
     mod egress_tasks;
     mod http_routing;
+    mod live_change;
+    mod steady;
+    mod stolen_identity;
 }

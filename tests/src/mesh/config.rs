@@ -75,7 +75,7 @@ impl Config {
     }
 
     /// The token of a pod.
-    pub(super) fn token(pod: &str) -> &'static str {
+    pub fn token(pod: &str) -> &'static str {
         let of_pod = |line: &&str| line.rsplit(',').next() == Some(pod);
         let line = TOKENS
             .lines()
