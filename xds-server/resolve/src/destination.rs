@@ -141,7 +141,7 @@ impl Builder<'_, '_> {
             destination.connect_timeout = timeout.0;
         }
         destination.protocol = protocol(&found);
-        destination.tls = self.upstream_tls(target, &found)?;
+        destination.tls = self.upstream_tls(half, target, &found)?;
         settings::apply(&mut destination, &found.policy);
         if matches!(destination.resolution, Resolution::Original { .. }) {
             destination.load_balancing = LoadBalancing::ByResolution;

@@ -13,19 +13,28 @@ use super::{
     protocol,
 };
 use crate::{
-    builder::Builder,
+    builder::{Builder, Half},
     service::{Origin, Service},
 };
 
 impl Builder<'_, '_> {
     pub(super) fn upstream_tls(
         &mut self,
+        half: &Half<'_>,
         target: &Target,
         found: &Found,
     ) -> Result<Option<UpstreamTls>, Missing> {
         let Some(tls) = &found.policy.tls else {
             return Ok(None);
         };
+        if matches!(half, Half::Mesh(_))
+            && let Some(what) = of_the_client(tls)
+        {
+            return Err(format!(
+                "TLS of host {} uses {what}, and the gateway that begins it has only its own; route the host through a Gateway server",
+                target.host
+            ));
+        }
         Ok(match tls.mode {
             ClientTlsMode::Disable => None,
             ClientTlsMode::Simple => Some(self.originate(tls, target, found, None)?),
@@ -80,6 +89,30 @@ impl Builder<'_, '_> {
             },
             only_tls13: false,
         })
+    }
+}
+
+/// What of the client's pod a rule of the mesh half uses. On Istio it is the sidecar's; here the
+/// gateway would take its own file, Secret or identity of that name instead, which is no
+/// tenant's to use.
+fn of_the_client(tls: &ClientTlsSettings) -> Option<String> {
+    let named = |what: &str, name: &str| (!name.is_empty()).then(|| format!("{what} {name}"));
+    match tls.mode {
+        ClientTlsMode::Disable => None,
+        ClientTlsMode::IstioMutual => Some("the client's identity".to_owned()),
+        ClientTlsMode::Simple | ClientTlsMode::Mutual => {
+            named("credentialName", &tls.credential_name)
+                .or_else(|| named("the client's file", &tls.client_certificate))
+                .or_else(|| named("the client's file", &tls.private_key))
+                .or_else(|| {
+                    named(
+                        "the client's file",
+                        tls.ca_certificates
+                            .strip_prefix("system")
+                            .unwrap_or(&tls.ca_certificates),
+                    )
+                })
+        }
     }
 }
 

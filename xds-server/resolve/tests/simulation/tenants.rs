@@ -92,6 +92,39 @@ spec:
 }
 
 #[test]
+fn a_clients_namespace_cannot_use_what_is_the_gateways() {
+    for tls in [
+        "{mode: MUTUAL, credentialName: client-credential}",
+        "{mode: SIMPLE, credentialName: client-credential}",
+        "{mode: MUTUAL, clientCertificate: /etc/certs/tls.crt, privateKey: /etc/certs/tls.key}",
+        "{mode: SIMPLE, caCertificates: /etc/certs/ca.crt}",
+        "{mode: ISTIO_MUTUAL}",
+    ] {
+        let world = examples(&["egress-gateway-mutual-tls-origination"]).with(&format!(
+            "
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: thief, namespace: lab}}
+spec:
+  hosts: [thief.example]
+  exportTo: ['.']
+  ports: [{{number: 80, name: http, protocol: HTTP}}]
+  resolution: DNS
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: thief, namespace: lab}}
+spec:
+  host: thief.example
+  trafficPolicy: {{tls: {tls}}}
+",
+        ));
+        let theft = world.explain("lab/batch", &get("thief.example"));
+        assert!(!theft.allowed, "{tls}: {theft}");
+    }
+}
+
+#[test]
 fn an_account_of_the_fleet_is_no_client() {
     let client = sluice_resolve::Client {
         namespace: "istio-system".to_owned(),
