@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sluice_tests::clients::http::{Call, Response};
 use sluice_tests::mesh::{GATEWAY_SOURCE, Mesh, example};
+use sluice_tests::programs::Program;
 use sluice_tests::servers::Transport;
 use sluice_tests::servers::http::{HttpServer, Reply, Request};
 
@@ -226,5 +227,58 @@ fn requests_are_split_by_weight_and_each_is_mirrored() {
     // Istio leaves Envoy's mark on mirrored requests, so that a server can tell them.
     assert_eq!(mirrored[0].host, "catalog.partner.example-shadow");
     assert_eq!(mirrored[0].connection.peer.ip().to_string(), GATEWAY_SOURCE);
+    world.mesh.assert_no_nack();
+}
+
+#[test]
+fn what_explain_says_is_what_happens() {
+    let world = World::start(Reply::describing);
+    let items = "http://catalog.partner.example";
+    for (method, url, headers) in [
+        ("GET", format!("{items}/items"), None),
+        ("DELETE", format!("{items}/items"), None),
+        ("GET", format!("{items}/old"), None),
+        ("GET", format!("{items}/old/er"), None),
+        ("POST", format!("{items}/broken/cart"), None),
+        (
+            "GET",
+            format!("{items}/v1/a?lang=en"),
+            Some(("x-tier", "silver")),
+        ),
+        (
+            "GET",
+            format!("{items}/v1/a?lang=fr"),
+            Some(("x-tier", "silver")),
+        ),
+        ("GET", "http://shadow.partner.example/".to_owned(), None),
+        ("GET", "http://evil.example/".to_owned(), None),
+        ("GET", format!("{items}:8080/items"), None),
+    ] {
+        // Every name leads somewhere, so that it is the gateway that decides.
+        let port = if url.contains(":8080") { 8080 } else { 80 };
+        let address = (std::net::Ipv4Addr::new(198, 51, 100, 60), port).into();
+        let mut call = Call::new(method, &url).to(address);
+        let mut said = Program::Sluice.command();
+        said.args(["explain", "-o", "json", "--from", "pod/shop/checkout-0"])
+            .args(["--method", method, "--to", &url, "-f"])
+            .arg(world.mesh.config.yaml());
+        if let Some((name, value)) = headers {
+            call = call.header(name, value);
+            said.args(["-H", &format!("{name}={value}")]);
+        }
+        let said = said.output().unwrap();
+        let said: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
+        let happened = call.send(world.mesh.app()).map(|response| response.status);
+
+        let outcome = &said["outcome"];
+        let expected = match outcome["answers"]["status"].as_u64() {
+            Some(status) => status.to_string(),
+            None if outcome["closes"].is_string() => "closed".to_owned(),
+            None => "200".to_owned(),
+        };
+        let happened = happened.map_or_else(|_| "closed".to_owned(), |status| status.to_string());
+        assert_eq!(happened, expected, "{method} {url}: {said}");
+        assert_eq!(said["allowed"], happened == "200", "{method} {url}: {said}");
+    }
     world.mesh.assert_no_nack();
 }

@@ -165,6 +165,29 @@ fn traffic_goes_on_without_the_control_plane_and_changes_when_it_is_back() {
 }
 
 #[test]
+fn a_control_plane_that_comes_back_sends_nothing_that_proxies_have() {
+    let (mut mesh, _api, _news) = start();
+    let first = mesh.metric("sluice_xds_sent_bytes_total");
+
+    mesh.crash_control_plane();
+    mesh.restart_control_plane();
+    mesh.eventually("both proxies are back", RECOVERED, || {
+        let lines = mesh.control().lines();
+        let connected = lines.iter().filter(|line| line.contains("proxy connected"));
+        connected.count() >= 2
+    });
+    assert_eq!(status(&mesh, API), 200);
+    std::thread::sleep(Duration::from_secs(1));
+
+    let again = mesh.metric("sluice_xds_sent_bytes_total");
+    assert!(
+        first > 1_000 && again == 0,
+        "first {first} bytes, then {again}"
+    );
+    mesh.assert_no_nack();
+}
+
+#[test]
 fn an_envoy_that_crashes_is_started_again() {
     let (mesh, _api, _news) = start();
     for pod in ["checkout-0", "istio-egressgateway-0"] {
