@@ -11,6 +11,7 @@ mod e2e {
     mod egress_tasks;
     mod http_routing;
     mod live_change;
+    mod lost_right;
     mod steady;
     mod stolen_identity;
 }
