@@ -53,6 +53,11 @@ impl Cidr {
         self.prefix_len == if self.address.is_ipv4() { 32 } else { 128 }
     }
 
+    /// Whether every address of `other` lies in the range.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.prefix_len <= other.prefix_len && self.contains(other.address)
+    }
+
     /// Whether `address` lies in the range.
     pub fn contains(&self, address: IpAddr) -> bool {
         Self::new(address, self.prefix_len).is_some_and(|range| {

@@ -7,6 +7,7 @@ use sluice_crd::{
     istio::mesh_config::AccessLogEncoding,
 };
 use sluice_plan::{
+    address::Cidr,
     destination::{Destination, Resolution},
     listener::{AccessLog, Encoding},
     proxy::{BLACK_HOLE, ProxyPlan},
@@ -50,6 +51,9 @@ pub(crate) struct Builder<'v, 'a> {
     pub(crate) plan: ProxyPlan,
     /// The servers of this proxy, once asked for.
     pub(crate) groups: Option<Arc<[Group]>>,
+    /// The addresses that clients dialled on the way that is being built, where its chain asks
+    /// for them.
+    pub(crate) dialled: Option<Vec<Cidr>>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -62,6 +66,7 @@ impl<'v, 'a> Builder<'v, 'a> {
             proxy,
             plan,
             groups: None,
+            dialled: None,
             diagnostics: Vec::new(),
         }
     }

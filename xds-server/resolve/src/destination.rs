@@ -19,6 +19,7 @@ use sluice_crd::{
     object::Resource,
 };
 use sluice_plan::{
+    address::Cidr,
     destination::{
         Destination, Endpoint, EndpointAddress, Endpoints, LoadBalancing, Protocol, Resolution,
     },
@@ -28,6 +29,7 @@ use sluice_plan::{
 
 use crate::{
     builder::{Builder, Half},
+    forbidden::{is_forbidden, is_forbidden_name},
     policy::{self, Policy},
     protocol::PortProtocol,
     service::{Origin, Port, Service},
@@ -59,6 +61,11 @@ pub(crate) struct Found {
     pub(crate) port: Port,
     pub(crate) policy: Policy,
     pub(crate) subset: Option<Subset>,
+    /// The namespace of the DestinationRules that hold.
+    pub(crate) rules_of: Option<String>,
+    /// Whether a DestinationRule selects clients by label, so that two classes of one namespace
+    /// may differ.
+    pub(crate) is_of_class: bool,
     /// The objects behind it, `KIND/NAMESPACE/NAME`.
     pub(crate) origins: Vec<String>,
 }
@@ -89,7 +96,7 @@ impl Builder<'_, '_> {
                     .ok_or_else(|| no_subset(half, target))?,
             ),
         };
-        let policy = rules
+        let policy: Policy = rules
             .as_ref()
             .map(|rules| rules.policy(subset, target.port))
             .unwrap_or_default();
@@ -104,6 +111,13 @@ impl Builder<'_, '_> {
             port,
             policy,
             subset: subset.cloned(),
+            rules_of: (rules.iter())
+                .flat_map(policy::Rules::objects)
+                .map(|rule| rule.meta.namespace.clone())
+                .next(),
+            is_of_class: (rules.iter())
+                .flat_map(policy::Rules::objects)
+                .any(|rule| rule.spec.workload_selector.is_some()),
             origins,
         })
     }
@@ -116,8 +130,18 @@ impl Builder<'_, '_> {
         target: &Target,
     ) -> Result<(String, Vec<HashPolicy>), Missing> {
         let found = self.find(half, target)?;
-        if let (Half::Mesh(class), Some(port)) = (half, self.own_service_port(&found)) {
-            return Ok((self.hop(class, target, &found, port)?, Vec::new()));
+        match (half, self.own_service_port(&found)) {
+            (Half::Mesh(class), Some(port)) => {
+                return Ok((self.hop(class, target, &found, port)?, Vec::new()));
+            }
+            // What the gateway sends to its own port would come back here without end.
+            (Half::Gateway(_), Some(_)) => {
+                return Err(format!(
+                    "host {} is this gateway's own Service; a route for the gateway must lead on, a route to it belongs under match.gateways [mesh]",
+                    target.host
+                ));
+            }
+            (_, None) => {}
         }
         let hash = found
             .policy
@@ -126,9 +150,29 @@ impl Builder<'_, '_> {
             .map(settings::hash_policies)
             .unwrap_or_default();
         let name = match half {
+            Half::Mesh(class) if found.is_of_class => {
+                format!("{}@{}", target.istio_name(), class.id)
+            }
             Half::Mesh(class) => format!("{}@{}", target.istio_name(), class.namespace),
             Half::Gateway(_) => target.istio_name(),
         };
+        let dialled = self.dialled.clone();
+        let is_allowed_address =
+            |range: &Cidr| (found.service.addresses.iter()).any(|allowed| allowed.covers(range));
+        let is_original = found.service.resolution() == Declared::None
+            && matches!(found.service.origin, Origin::Entry(_))
+            && found.port.protocol == PortProtocol::Tcp
+            && !found.service.addresses.is_empty();
+        if matches!(half, Half::Mesh(_))
+            && is_original
+            && !dialled
+                .is_some_and(|ranges| !ranges.is_empty() && ranges.iter().all(is_allowed_address))
+        {
+            return Err(format!(
+                "host {} has resolution NONE: only connections to its own addresses can be sent there; match them with destinationSubnets",
+                target.host
+            ));
+        }
         if self.plan.destinations.contains_key(&name) {
             return Ok((name, hash));
         }
@@ -169,7 +213,7 @@ impl Builder<'_, '_> {
         found: &Found,
     ) -> Result<(Resolution, Option<Vec<Endpoint>>), Missing> {
         let by_name = |found: &Found| -> Result<Vec<Endpoint>, Missing> {
-            let endpoints = endpoints::by_name(found);
+            let endpoints = endpoints::by_name(self.view, found);
             if endpoints.is_empty() {
                 return Err(format!(
                     "host {} has no endpoint whose name could be resolved",
@@ -178,12 +222,18 @@ impl Builder<'_, '_> {
             }
             Ok(endpoints)
         };
+        if let Origin::Entry(entry) = &found.service.origin {
+            endpoints::check(entry)?;
+        }
         match (&found.service.origin, found.service.resolution()) {
             (Origin::Kubernetes(service), _) => match service.spec.external_name.as_str() {
                 "" => Ok((
                     Resolution::Discovered,
                     Some(endpoints::of_service(self.view, service, found)),
                 )),
+                name if is_forbidden_name(name) || name.parse().is_ok_and(is_forbidden) => {
+                    Err(format!("host {} leads to the gateway itself", target.host))
+                }
                 name => Ok((
                     Resolution::Dns(vec![Endpoint {
                         address: EndpointAddress::Name(name.to_owned(), target.port),
@@ -212,8 +262,11 @@ impl Builder<'_, '_> {
                         && !found.service.addresses.is_empty() =>
                 {
                     Ok((
+                        // Always said: a route may take connections to other ports.
                         Resolution::Original {
-                            port: endpoints::target_number(&found.port),
+                            port: Some(
+                                endpoints::target_number(&found.port).unwrap_or(found.port.number),
+                            ),
                         },
                         None,
                     ))

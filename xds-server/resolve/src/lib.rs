@@ -20,6 +20,7 @@ mod mesh;
 
 mod chains;
 mod destination;
+mod forbidden;
 mod http;
 mod policy;
 mod source_match;

@@ -34,13 +34,33 @@ use crate::{
 /// Istio gives hosts that only a VirtualService names this port too.
 const HTTP_PORT: u16 = 80;
 
+/// The part of a VirtualService that speaks of one kind of traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Block {
+    Http,
+    Tls,
+    Tcp,
+}
+
+impl Block {
+    const ALL: [Self; 3] = [Self::Http, Self::Tls, Self::Tcp];
+
+    fn is_in(self, service: &VirtualService) -> bool {
+        match self {
+            Self::Http => !service.http.is_empty(),
+            Self::Tls => !service.tls.is_empty(),
+            Self::Tcp => !service.tcp.is_empty(),
+        }
+    }
+}
+
 /// What one class sees.
 pub(crate) struct Scope<'a> {
     pub(crate) class: &'a Class,
     /// Hosts of ServiceEntries.
     pub(crate) services: BTreeMap<Host, Arc<Service>>,
-    /// Of the VirtualServices for exactly this host, the oldest.
-    by_host: BTreeMap<Host, Arc<Resource<VirtualService>>>,
+    /// Of the VirtualServices that have this block, for exactly this host, the oldest.
+    by_host: BTreeMap<(Block, Host), Arc<Resource<VirtualService>>>,
 }
 
 impl<'a> Scope<'a> {
@@ -64,10 +84,18 @@ impl<'a> Scope<'a> {
     }
 
     /// The VirtualService for a host: of the most specific host that covers it, the oldest.
-    fn route_for(&self, host: &Host) -> Option<&Arc<Resource<VirtualService>>> {
-        host.lookup_chain()
-            .iter()
-            .find_map(|declared| self.by_host.get(declared))
+    fn route_for(&self, block: Block, host: &Host) -> Option<&Arc<Resource<VirtualService>>> {
+        (host.lookup_chain().into_iter()).find_map(|declared| self.by_host.get(&(block, declared)))
+    }
+
+    /// The hosts that VirtualServices name in this block.
+    fn routes_of(
+        &self,
+        block: Block,
+    ) -> impl Iterator<Item = (&Host, &Arc<Resource<VirtualService>>)> {
+        (self.by_host.iter())
+            .filter(move |((of, _), _)| *of == block)
+            .map(|((_, host), route)| (host, route))
     }
 }
 
@@ -122,11 +150,9 @@ impl Builder<'_, '_> {
                 self.mesh_http(&scope, port, &mut chains);
             }
             self.mesh_tcp(&scope, port, http, &mut chains);
+            self.refuse_forbidden_addresses(port, &mut chains);
             let sniffed = |transport| transport != Transport::Any;
-            let mut of_port = chains
-                .iter()
-                .filter(|chain| chain.matches.port == Some(port))
-                .peekable();
+            let mut of_port = chains.of_port(port).peekable();
             if of_port.peek().is_some()
                 && of_port.all(|chain| {
                     !sniffed(chain.matches.transport) && chain.matches.server_names.is_empty()

@@ -5,6 +5,7 @@
 mod simulation {
     pub(crate) mod world;
 
+    mod boundaries;
     mod egress_tasks;
     mod http_routing;
     mod tenants;

@@ -9,9 +9,10 @@ use sluice_crd::{
 };
 use sluice_plan::destination::{Endpoint, EndpointAddress};
 
-use super::Found;
+use super::{Found, Missing};
 use crate::{
     client::ProxyIdentity,
+    forbidden::{is_forbidden, is_forbidden_name},
     policy::selects,
     service::{Origin, Port},
     view::View,
@@ -39,13 +40,36 @@ pub(super) fn pod_port(view: &View<'_>, proxy: &ProxyIdentity, port: &Port) -> u
     }
 }
 
-/// Endpoints to resolve: the entry's own, else its host.
-pub(super) fn by_name(found: &Found) -> Vec<Endpoint> {
+/// What is wrong with the endpoints that an entry lists, if anything: a gateway connects to none
+/// of its own addresses or sockets for a tenant.
+pub(super) fn check(entry: &Resource<ServiceEntry>) -> Result<(), Missing> {
+    let mut listed = entry.spec.endpoints.iter();
+    match listed.find(|workload| is_forbidden_address(&workload.address)) {
+        Some(workload) => Err(format!(
+            "endpoint {} means the gateway itself, which connects to none of its own addresses for others",
+            workload.address
+        )),
+        None => Ok(()),
+    }
+}
+
+fn is_forbidden_address(address: &str) -> bool {
+    match address.parse() {
+        Ok(ip) => is_forbidden(ip),
+        Err(_) => address.starts_with("unix://") || is_forbidden_name(address),
+    }
+}
+
+/// Endpoints to resolve: the entry's own, those that its selector finds, else its host.
+pub(super) fn by_name(view: &View<'_>, found: &Found) -> Vec<Endpoint> {
     let Origin::Entry(entry) = &found.service.origin else {
         return Vec::new();
     };
     if !entry.spec.endpoints.is_empty() {
-        return inline(entry, found);
+        return weighted(inline(entry, found));
+    }
+    if entry.spec.workload_selector.is_some() {
+        return weighted(selected(view, entry, found));
     }
     if found.service.host.is_wildcard()
         || found
@@ -69,20 +93,8 @@ pub(super) fn of_entry(
     entry: &Arc<Resource<ServiceEntry>>,
     found: &Found,
 ) -> Vec<Endpoint> {
-    let namespace = &entry.meta.namespace;
-    let mut endpoints = if let Some(selector) = &entry.spec.workload_selector {
-        let entries = (view.workload_entries(namespace).iter())
-            .filter(|workload| {
-                selects(&selector.labels, &workload.spec.labels)
-                    || selects(&selector.labels, &workload.meta.labels)
-            })
-            .filter_map(|workload| endpoint(&workload.spec, found));
-        let pods = (view.pods_of(namespace).iter())
-            .filter(|pod| pod.spec.ready && selects(&selector.labels, &pod.meta.labels))
-            .filter(|pod| in_subset(found, &pod.meta.labels))
-            .flat_map(|pod| &pod.spec.pod_ips)
-            .map(|ip| at(*ip, target_number(&found.port).unwrap_or(found.port.number)));
-        entries.chain(pods).collect()
+    let mut endpoints = if entry.spec.workload_selector.is_some() {
+        selected(view, entry, found)
     } else if entry.spec.endpoints.is_empty() {
         let port = target_number(&found.port).unwrap_or(found.port.number);
         (found.service.addresses.iter())
@@ -92,6 +104,48 @@ pub(super) fn of_entry(
     } else {
         inline(entry, found)
     };
+    // What is no address could only be looked up, and Envoy would refuse all endpoints for it.
+    endpoints.retain(|endpoint| match endpoint.address {
+        EndpointAddress::Ip(ip, _) => !is_forbidden(ip),
+        EndpointAddress::Name(..) | EndpointAddress::Unix(_) => false,
+    });
+    weighted(endpoints)
+}
+
+/// The WorkloadEntries and pods that an entry's selector finds.
+fn selected(view: &View<'_>, entry: &Resource<ServiceEntry>, found: &Found) -> Vec<Endpoint> {
+    let Some(selector) = &entry.spec.workload_selector else {
+        return Vec::new();
+    };
+    let namespace = &entry.meta.namespace;
+    let entries = (view.workload_entries(namespace).iter())
+        .filter(|workload| {
+            selects(&selector.labels, &workload.spec.labels)
+                || selects(&selector.labels, &workload.meta.labels)
+        })
+        .filter_map(|workload| endpoint(&workload.spec, found));
+    let pods = (view.pods_of(namespace).iter())
+        .filter(|pod| pod.spec.ready && selects(&selector.labels, &pod.meta.labels))
+        .filter(|pod| in_subset(found, &pod.meta.labels))
+        .flat_map(|pod| &pod.spec.pod_ips)
+        .map(|ip| at(*ip, target_number(&found.port).unwrap_or(found.port.number)));
+    entries.chain(pods).collect()
+}
+
+/// The endpoints in order, each once, with weights whose sum Envoy can count.
+fn weighted(mut endpoints: Vec<Endpoint>) -> Vec<Endpoint> {
+    let sum: u64 = endpoints
+        .iter()
+        .map(|endpoint| u64::from(endpoint.weight))
+        .sum();
+    // Every weight stays at least 1, so there must be room for as many more.
+    let room = u64::from(u32::MAX) - endpoints.len() as u64;
+    if sum > room {
+        for endpoint in &mut endpoints {
+            let share = u64::from(endpoint.weight) * (room / 2) / sum;
+            endpoint.weight = u32::try_from(share).unwrap_or(1).max(1);
+        }
+    }
     endpoints.sort();
     endpoints.dedup();
     endpoints
@@ -116,20 +170,16 @@ pub(super) fn of_service(
             .iter()
             .filter(|endpoint| endpoint.conditions.is_ready())
         {
-            let pod = target
-                .target_ref
-                .as_ref()
-                .filter(|target| target.kind == "Pod");
-            let labels = pod.and_then(|target| {
-                view.pods_of(&service.meta.namespace)
-                    .iter()
-                    .find(|pod| pod.meta.name == target.name)
-            });
+            let pod = || {
+                let target = target.target_ref.as_ref()?;
+                let mut pods = view.pods_of(&service.meta.namespace).iter();
+                pods.find(|pod| target.kind == "Pod" && pod.meta.name == target.name)
+            };
             if found
                 .subset
                 .as_ref()
                 .is_some_and(|subset| !subset.labels.is_empty())
-                && !labels.is_some_and(|pod| in_subset(found, &pod.meta.labels))
+                && !pod().is_some_and(|pod| in_subset(found, &pod.meta.labels))
             {
                 continue;
             }
@@ -137,6 +187,7 @@ pub(super) fn of_service(
                 .addresses
                 .iter()
                 .filter_map(|address| address.parse::<IpAddr>().ok())
+                .filter(|ip| !is_forbidden(*ip))
             {
                 endpoints.extend(ports.iter().map(|port| at(ip, *port)));
             }
@@ -166,7 +217,10 @@ fn in_subset(found: &Found, labels: &std::collections::BTreeMap<String, String>)
 /// A WorkloadEntry as an endpoint. Its port is, in this order: none for a Unix socket, the
 /// entry's own for the port's name, the target port, the port.
 fn endpoint(workload: &WorkloadEntry, found: &Found) -> Option<Endpoint> {
-    if workload.address.is_empty() || !in_subset(found, &workload.labels) {
+    if workload.address.is_empty()
+        || is_forbidden_address(&workload.address)
+        || !in_subset(found, &workload.labels)
+    {
         return None;
     }
     let port = (workload.ports.get(&found.port.name))
@@ -192,5 +246,27 @@ fn at(ip: IpAddr, port: u16) -> Endpoint {
         address: EndpointAddress::Ip(ip, port),
         weight: 1,
         locality: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_scaled_to_what_envoy_can_count() {
+        let endpoint = |last: u8, weight| Endpoint {
+            weight,
+            ..at([198, 51, 100, last].into(), 80)
+        };
+        let endpoints = weighted(vec![
+            endpoint(1, u32::MAX),
+            endpoint(2, u32::MAX / 2),
+            endpoint(3, 1),
+        ]);
+        let weights: Vec<u64> = endpoints.iter().map(|e| e.weight.into()).collect();
+        assert!(weights.iter().sum::<u64>() <= u64::from(u32::MAX));
+        assert_eq!(weights[0] / weights[1], 2);
+        assert_eq!(weights[2], 1);
     }
 }

@@ -27,12 +27,20 @@ impl Builder<'_, '_> {
         let Some(tls) = &found.policy.tls else {
             return Ok(None);
         };
-        if matches!(half, Half::Mesh(_))
-            && let Some(what) = of_the_client(tls)
-        {
+        if let (Half::Mesh(_), Some(what)) = (half, of_the_writer(tls)) {
             return Err(format!(
                 "TLS of host {} uses {what}, and the gateway that begins it has only its own; route the host through a Gateway server",
                 target.host
+            ));
+        }
+        // Whoever may write a rule for his host could else use, at a server of his choice, what
+        // the gateway was given for others; with its identity even ask the control plane for more.
+        let trusted = [&self.proxy.namespace, &self.view.mesh().root_namespace];
+        let is_trusted = (found.rules_of.iter()).all(|namespace| trusted.contains(&namespace));
+        if let (false, Some(what)) = (is_trusted, of_the_writer(tls)) {
+            return Err(format!(
+                "TLS of host {} uses {what} of the gateway, which only DestinationRules of namespace {} may do",
+                target.host, self.proxy.namespace
             ));
         }
         Ok(match tls.mode {
@@ -77,8 +85,27 @@ impl Builder<'_, '_> {
             self.credential(name, Need::Trust)?;
         }
         let subject_alt_names = subject_alt_names(tls, &found.service);
+        let sni = sni(tls, target, found);
+        if let Sni::Fixed(name) = &sni
+            && name.len() > LONGEST_SNI
+        {
+            return Err(format!(
+                "the server name for host {} is longer than {LONGEST_SNI} characters",
+                target.host
+            ));
+        }
+        if sni == Sni::FromHost
+            && !found.port.protocol.is_http()
+            && trust.is_some()
+            && subject_alt_names.is_empty()
+        {
+            return Err(format!(
+                "for host {} no name is known that the server's certificate must have; set sni or subjectAltNames",
+                target.host
+            ));
+        }
         Ok(UpstreamTls {
-            sni: sni(tls, target, found),
+            sni,
             certificate,
             verify_sni: trust.is_some() && subject_alt_names.is_empty(),
             trust,
@@ -92,21 +119,20 @@ impl Builder<'_, '_> {
     }
 }
 
-/// What of the client's pod a rule of the mesh half uses. On Istio it is the sidecar's; here the
-/// gateway would take its own file, Secret or identity of that name instead, which is no
-/// tenant's to use.
-fn of_the_client(tls: &ClientTlsSettings) -> Option<String> {
+/// What of a pod a rule uses. In the mesh half it is the client's on Istio; here the gateway would
+/// take its own file, Secret or identity of that name instead, which is no tenant's to use.
+fn of_the_writer(tls: &ClientTlsSettings) -> Option<String> {
     let named = |what: &str, name: &str| (!name.is_empty()).then(|| format!("{what} {name}"));
     match tls.mode {
         ClientTlsMode::Disable => None,
-        ClientTlsMode::IstioMutual => Some("the client's identity".to_owned()),
+        ClientTlsMode::IstioMutual => Some("the identity".to_owned()),
         ClientTlsMode::Simple | ClientTlsMode::Mutual => {
             named("credentialName", &tls.credential_name)
-                .or_else(|| named("the client's file", &tls.client_certificate))
-                .or_else(|| named("the client's file", &tls.private_key))
+                .or_else(|| named("the file", &tls.client_certificate))
+                .or_else(|| named("the file", &tls.private_key))
                 .or_else(|| {
                     named(
-                        "the client's file",
+                        "the file",
                         tls.ca_certificates
                             .strip_prefix("system")
                             .unwrap_or(&tls.ca_certificates),
@@ -115,6 +141,9 @@ fn of_the_client(tls: &ClientTlsSettings) -> Option<String> {
         }
     }
 }
+
+/// What Envoy takes at most.
+const LONGEST_SNI: usize = 255;
 
 /// The rule's server name; else the request's host, or for bytes the destination's own name.
 fn sni(tls: &ClientTlsSettings, target: &Target, found: &Found) -> Sni {

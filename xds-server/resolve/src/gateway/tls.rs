@@ -82,11 +82,12 @@ impl Builder<'_, '_> {
         chains: &mut Chains,
     ) {
         for route in self.bound_routes(server) {
-            if shared_hosts(server, &route).is_empty() {
+            let shared = shared_hosts(server, &route);
+            if shared.is_empty() {
                 continue;
             }
             let entrance = server.entrance(self.proxy);
-            self.tls_chains(&entrance, &route, None, chains);
+            self.tls_chains(&entrance, &route, None, Some(&shared), chains);
         }
     }
 

@@ -6,7 +6,7 @@ use sluice_plan::{
     route::{RouteTable, VirtualHost},
 };
 
-use super::{HTTP_PORT, Scope};
+use super::{Block, HTTP_PORT, Scope};
 use crate::{
     builder::Builder,
     chains::Chains,
@@ -54,23 +54,21 @@ impl Builder<'_, '_> {
     }
 
     fn service_host(&mut self, scope: &Scope<'_>, host: &Host, port: u16) -> Option<VirtualHost> {
-        let of_service = scope
-            .route_for(host)
-            .filter(|route| !route.spec.http.is_empty())
-            .cloned();
-        let routes = match of_service {
-            Some(service) => self.http_routes(&scope.entrance(port), &service),
-            None => {
-                let service = scope.services.get(host)?;
-                let to = self.own_destination(scope, service, port)?;
-                let retry = default_retry(self.view.mesh());
-                vec![default_route(
-                    plain_forward(to, retry),
-                    service.origin.rule(),
-                )]
-            }
-        };
-        (!routes.is_empty()).then(|| virtual_host(host, port, routes))
+        let of_service = scope.route_for(Block::Http, host).cloned();
+        let mut routes = of_service
+            .map(|service| self.http_routes(&scope.entrance(port), &service))
+            .unwrap_or_default();
+        // As in Istio, a VirtualService of which nothing holds here leaves the host as declared.
+        if routes.is_empty() {
+            let service = scope.services.get(host)?;
+            let to = self.own_destination(scope, service, port)?;
+            let retry = default_retry(self.view.mesh());
+            routes.push(default_route(
+                plain_forward(to, retry),
+                service.origin.rule(),
+            ));
+        }
+        Some(virtual_host(host, port, routes))
     }
 
     /// Hosts that VirtualServices name and no ServiceEntry declares: Istio routes them on port 80.
@@ -79,13 +77,28 @@ impl Builder<'_, '_> {
             true => scope.services.keys().any(|service| host.covers(service)),
             false => scope.services.contains_key(host),
         };
+        // The cluster's own names are no egress: a client that sends them outside would borrow the
+        // gateway's place in the network.
+        let is_internal = |host: &Host| {
+            host.as_str().ends_with(".svc.cluster.local")
+                || self
+                    .view
+                    .service(host, &scope.class.namespace)
+                    .is_some_and(|service| service.is_kubernetes())
+        };
+        let mut unregistered = Vec::new();
+        for (host, route) in scope.routes_of(Block::Http) {
+            // The virtual host `*` is there already: it refuses what is not declared.
+            let is_any = host.as_str() == "*";
+            if !is_any && !is_known(host) && !is_internal(host) {
+                unregistered.push((host, route));
+            }
+        }
         let mut hosts = Vec::new();
-        for (host, route) in &scope.by_host {
-            if !route.spec.http.is_empty() && !is_known(host) {
-                let routes = self.http_routes(&scope.entrance(HTTP_PORT), route);
-                if !routes.is_empty() {
-                    hosts.push(virtual_host(host, HTTP_PORT, routes));
-                }
+        for (host, route) in unregistered {
+            let routes = self.http_routes(&scope.entrance(HTTP_PORT), route);
+            if !routes.is_empty() {
+                hosts.push(virtual_host(host, HTTP_PORT, routes));
             }
         }
         hosts

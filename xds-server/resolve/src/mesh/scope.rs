@@ -9,7 +9,7 @@ use sluice_crd::{
 };
 use sluice_plan::host::Host;
 
-use super::Scope;
+use super::{Block, Scope};
 use crate::{
     builder::Builder, client::Class, index::full_name, policy::selects, visibility::Visibility,
 };
@@ -54,9 +54,29 @@ impl Builder<'_, '_> {
             .collect();
         let mut by_host = BTreeMap::new();
         for route in &routes {
-            for host in &route.spec.hosts {
+            for (index, host) in route.spec.hosts.iter().enumerate() {
                 let host = full_name(host, &route.meta.namespace);
-                by_host.entry(host).or_insert_with(|| route.clone());
+                for block in Block::ALL {
+                    if !block.is_in(&route.spec) {
+                        continue;
+                    }
+                    let entry = by_host.entry((block, host.clone()));
+                    let older: &Arc<Resource<VirtualService>> =
+                        entry.or_insert_with(|| route.clone());
+                    if !Arc::ptr_eq(older, route) {
+                        let message = format!(
+                            "host {host} is routed by the older VirtualService {}/{}, this one is not used for it",
+                            older.meta.namespace, older.meta.name
+                        );
+                        self.report(
+                            Severity::Warning,
+                            "IST0109",
+                            route,
+                            format_args!("spec.hosts[{index}]"),
+                            message,
+                        );
+                    }
+                }
             }
         }
         Scope {

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use sluice_crd::{diagnostic::Severity, object::Resource};
 use sluice_plan::{
     address::Cidr,
-    listener::{ChainMatch, Filter, Tcp, Transport},
+    listener::{ChainMatch, Deny, Filter, Tcp, Transport},
     route::WeightedDestination,
 };
 
-use super::Scope;
+use super::{Block, Scope};
 use crate::{
     builder::Builder,
     chains::Chains,
+    forbidden::{self, is_forbidden_range},
     protocol::PortProtocol,
     service::{Origin, Service},
     source_match::{Source, applies},
@@ -40,7 +41,17 @@ impl Builder<'_, '_> {
                 self.conflict(&service, port, "the port speaks HTTP to other hosts");
                 continue;
             }
-            for (name, addresses, filter) in self.tcp_routes(scope, &service, port) {
+            for (name, mut addresses, filter) in self.tcp_routes(scope, &service, port) {
+                let is_whole_port = addresses.is_empty();
+                addresses.retain(|range| !is_forbidden_range(range));
+                if addresses.is_empty() && !is_whole_port {
+                    self.conflict(
+                        &service,
+                        port,
+                        "its addresses are those of the gateway itself",
+                    );
+                    continue;
+                }
                 let matches = ChainMatch {
                     port: Some(port),
                     addresses,
@@ -58,6 +69,29 @@ impl Builder<'_, '_> {
         }
     }
 
+    /// Refuses, where clients may choose an address of a range, those that mean the gateway.
+    pub(super) fn refuse_forbidden_addresses(&mut self, port: u16, chains: &mut Chains) {
+        let mut ranges = forbidden::ranges();
+        ranges.retain(|forbidden| {
+            (chains.of_port(port))
+                .flat_map(|chain| &chain.matches.addresses)
+                .any(|range| range.covers(forbidden))
+        });
+        if ranges.is_empty() {
+            return;
+        }
+        let matches = ChainMatch {
+            port: Some(port),
+            addresses: ranges,
+            ..ChainMatch::default()
+        };
+        let refused = Filter::Deny(Deny {
+            rule: "default-deny".to_owned(),
+            reason: "the address means the gateway itself".to_owned(),
+        });
+        chains.add(format!("forbidden-{port}"), matches, None, refused);
+    }
+
     fn tcp_routes(
         &mut self,
         scope: &Scope<'_>,
@@ -66,8 +100,7 @@ impl Builder<'_, '_> {
     ) -> Vec<(String, Vec<Cidr>, Filter)> {
         let mut routed = Vec::new();
         let entrance = scope.entrance(port);
-        let route = scope.route_for(&service.host).cloned();
-        if let Some(route) = route.filter(|route| !route.spec.tcp.is_empty()) {
+        if let Some(route) = scope.route_for(Block::Tcp, &service.host).cloned() {
             for (index, tcp) in route.spec.tcp.iter().enumerate() {
                 let holding: Vec<_> = (tcp.matches.iter())
                     .filter(|condition| {
@@ -77,12 +110,6 @@ impl Builder<'_, '_> {
                 if holding.is_empty() && !tcp.matches.is_empty() {
                     continue;
                 }
-                let filter = self.tcp_filter(
-                    &entrance,
-                    &route,
-                    &format!("spec.tcp[{index}].route"),
-                    &tcp.route,
-                );
                 let subnets = |condition: &&sluice_crd::istio::virtual_service::L4MatchAttributes| -> Vec<Cidr> {
                     condition.destination_subnets.iter().filter_map(|subnet| subnet.parse().ok()).collect()
                 };
@@ -97,10 +124,18 @@ impl Builder<'_, '_> {
                     } else {
                         addresses
                     };
+                    self.dialled = Some(addresses.clone());
+                    let filter = self.tcp_filter(
+                        &entrance,
+                        &route,
+                        &format!("spec.tcp[{index}].route"),
+                        &tcp.route,
+                    );
+                    self.dialled = None;
                     routed.push((
                         format!("tcp-{port}-{}-{index}-{number}", service.host),
                         addresses,
-                        filter.clone(),
+                        filter,
                     ));
                     if whole {
                         return routed; // what follows cannot be reached
@@ -108,9 +143,13 @@ impl Builder<'_, '_> {
                 }
             }
         }
-        if routed.is_empty()
-            && let Some(to) = self.own_destination(scope, service, port)
-        {
+        if !routed.is_empty() {
+            return routed;
+        }
+        self.dialled = Some(service.addresses.clone());
+        let own = self.own_destination(scope, service, port);
+        self.dialled = None;
+        if let Some(to) = own {
             let filter = Filter::Tcp(Tcp {
                 stat_prefix: format!("outbound|{port}||{}", service.host),
                 to: vec![WeightedDestination::all(to)],

@@ -8,12 +8,13 @@ use sluice_crd::{
     object::Resource,
 };
 use sluice_plan::{
+    host::Host,
     listener::{ChainMatch, Filter, Tcp, Transport},
     proxy::BLACK_HOLE,
     route::WeightedDestination,
 };
 
-use super::Scope;
+use super::{Block, Scope};
 use crate::{
     builder::Builder,
     chains::Chains,
@@ -31,12 +32,11 @@ impl Builder<'_, '_> {
             .cloned()
             .collect();
         for service in services {
-            let route = scope
-                .route_for(&service.host)
-                .filter(|route| !route.spec.tls.is_empty())
-                .cloned();
+            let route = scope.route_for(Block::Tls, &service.host).cloned();
             let routed = match &route {
-                Some(route) => self.tls_chains(&scope.entrance(port), route, Some(port), chains),
+                Some(route) => {
+                    self.tls_chains(&scope.entrance(port), route, Some(port), None, chains)
+                }
                 None => false,
             };
             if !routed {
@@ -55,6 +55,9 @@ impl Builder<'_, '_> {
         let Some(to) = self.own_destination(scope, service, port) else {
             return;
         };
+        if is_partial_wildcard(service.host.as_str()) {
+            return; // reported when the entry was read
+        }
         let matches = ChainMatch {
             port: Some(port),
             server_names: vec![service.host.as_str().to_owned()],
@@ -76,11 +79,13 @@ impl Builder<'_, '_> {
     }
 
     /// Adds a chain for each TLS match of a VirtualService that holds at `entrance`; true if one does.
+    /// Of the server names only those `within` some hosts count: a Gateway's server has no others.
     pub(crate) fn tls_chains(
         &mut self,
         entrance: &Entrance<'_>,
         service: &Arc<Resource<VirtualService>>,
         port: Option<u16>,
+        within: Option<&[Host]>,
         chains: &mut Chains,
     ) -> bool {
         let mut any = false;
@@ -94,9 +99,30 @@ impl Builder<'_, '_> {
                 }
                 any = true;
                 let name = format!(
-                    "tls-{}-{}-{}-{index}-{number}",
+                    "tls-{}-{}/{}-{index}-{number}",
                     entrance.port, service.meta.namespace, service.meta.name
                 );
+                let declared: Vec<Host> = condition
+                    .sni_hosts
+                    .iter()
+                    .map(|host| Host::new(host))
+                    .collect();
+                let hosts: Vec<Host> = match within {
+                    Some(within) => (declared.iter())
+                        .flat_map(|host| within.iter().filter_map(|other| host.intersection(other)))
+                        .collect(),
+                    None => declared,
+                };
+                let Some(server_names) = server_names(&hosts) else {
+                    self.report(
+                        Severity::Warning,
+                        "SLU0106",
+                        service,
+                        format_args!("spec.tls[{index}].match[{number}].sniHosts"),
+                        "none of these server names can be matched here: Envoy knows no partial wildcards, and a Gateway's server only its own hosts",
+                    );
+                    continue;
+                };
                 let matches = ChainMatch {
                     port,
                     addresses: condition
@@ -104,11 +130,11 @@ impl Builder<'_, '_> {
                         .iter()
                         .filter_map(|subnet| subnet.parse().ok())
                         .collect(),
-                    server_names: server_names(&condition.sni_hosts),
+                    server_names,
                     transport: Transport::Tls,
                 };
                 // The same VirtualService is met once for each of its hosts.
-                if chains.iter().any(|chain| chain.name == name) {
+                if chains.has(&name) {
                     continue;
                 }
                 let filter = self.tcp_filter(
@@ -171,10 +197,20 @@ impl Builder<'_, '_> {
     }
 }
 
-/// Server names as Envoy matches them: `*` is any, which is no name at all.
-pub(crate) fn server_names(hosts: &[String]) -> Vec<String> {
-    if hosts.iter().any(|host| host == "*") {
-        return Vec::new();
+/// Server names as Envoy matches them: `*` is any, which is no name at all. `None` if there is no
+/// name that Envoy can match.
+fn server_names(hosts: &[Host]) -> Option<Vec<String>> {
+    if hosts.iter().any(|host| host.as_str() == "*") {
+        return Some(Vec::new());
     }
-    hosts.iter().map(|host| host.to_ascii_lowercase()).collect()
+    let names: Vec<String> = (hosts.iter())
+        .map(|host| host.as_str().to_owned())
+        .filter(|host| !is_partial_wildcard(host))
+        .collect();
+    (!names.is_empty()).then_some(names)
+}
+
+/// `*-a.example`, which Envoy refuses as a server name.
+fn is_partial_wildcard(host: &str) -> bool {
+    host.starts_with('*') && host != "*" && !host.starts_with("*.")
 }

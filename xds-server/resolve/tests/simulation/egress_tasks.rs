@@ -153,7 +153,7 @@ fn bytes_go_by_address_and_port() {
     assert!(is_closed(&world.call(&tcp("198.51.100.64", 7000))));
     let plan = proxy(&world.catalog, &world.gateway()).plan;
     let feeds = &plan.destinations["outbound|7000||feeds.partner.example@shop"];
-    assert_eq!(feeds.resolution, Resolution::Original { port: None });
+    assert_eq!(feeds.resolution, Resolution::Original { port: Some(7000) });
 }
 
 #[test]
