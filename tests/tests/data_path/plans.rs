@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use sluice_plan::{
+    authorization::Authorization,
     destination::{Destination, Endpoint, EndpointAddress, Endpoints, Resolution},
     identity::ClassId,
     listener::{AccessLog, Chain, ChainMatch, Deny, Filter, Http, Listener, Role, Tcp, Transport},
     proxy::ProxyPlan,
     route::{
-        AbortStatus, Action, Fault, FaultAbort, Forward, HeaderOperations, PathMatch, PathRewrite,
-        Redirect, Route, RouteMatch, RouteTable, VirtualHost, WeightedDestination,
+        AbortStatus, Action, Authorized, Fault, FaultAbort, Forward, HeaderOperations, PathMatch,
+        PathRewrite, Redirect, Route, RouteMatch, RouteTable, VirtualHost, WeightedDestination,
     },
     secret::{CertificateSource, PrivateBytes, Secret, SecretContent, TrustSource},
     tls::{Sni, UpstreamTls},
@@ -115,6 +116,7 @@ fn add_class(plan: &mut ProxyPlan, account: &str) {
         name: name.to_owned(),
         matches,
         tls: None,
+        authorization: Authorization::default(),
         filter,
     };
     let port = |port| ChainMatch {
@@ -296,6 +298,7 @@ fn route(prefix: &str, rule: &str, action: Action) -> Route {
         response_headers: HeaderOperations::default(),
         fault: None,
         rule: format!("VirtualService/shop/{rule}"),
+        authorization: Authorized::Here,
     }
 }
 

@@ -12,6 +12,7 @@ pub mod identity;
 pub mod address;
 pub mod host;
 
+pub mod authorization;
 pub mod destination;
 pub mod listener;
 pub mod proxy;

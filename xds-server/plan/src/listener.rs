@@ -4,7 +4,10 @@ use std::{net::IpAddr, time::Duration};
 
 use serde::Serialize;
 
-use crate::{address::Cidr, identity::ClassId, route::WeightedDestination, tls::DownstreamTls};
+use crate::{
+    address::Cidr, authorization::Authorization, identity::ClassId, route::WeightedDestination,
+    tls::DownstreamTls,
+};
 
 /// A listener.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -65,6 +68,8 @@ pub struct Chain {
     pub matches: ChainMatch,
     /// TLS to end, if any.
     pub tls: Option<DownstreamTls>,
+    /// Who may pass; nothing is dialled for those who may not.
+    pub authorization: Authorization,
     /// What happens to them.
     pub filter: Filter,
 }

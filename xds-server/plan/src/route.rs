@@ -43,6 +43,18 @@ pub struct Route {
     pub fault: Option<Fault>,
     /// The object that decides, as logs and `explain` show it: `VirtualService/shop/partner`.
     pub rule: String,
+    /// Where it is decided who may pass.
+    pub authorization: Authorized,
+}
+
+/// Where it is decided who may use a route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub enum Authorized {
+    /// Here: requests leave, or are answered.
+    #[default]
+    Here,
+    /// Further on, by the listener that the route leads to; or it refuses everyone anyway.
+    Elsewhere,
 }
 
 /// Which requests a route takes; all parts must hold.

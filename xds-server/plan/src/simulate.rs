@@ -4,6 +4,7 @@
 //! `api.example.com`, entering at this listener" gives each listener, chain, route and rule on
 //! the way, and the end. Hops to internal listeners are followed.
 
+mod authorization;
 mod chain;
 mod request;
 
@@ -15,8 +16,12 @@ use crate::{
     destination::Resolution,
     listener::{Filter, Listener},
     proxy::{BLACK_HOLE, ProxyPlan},
-    route::{AbortStatus, Action, Fault, Route, RouteTable, VirtualHost, WeightedDestination},
+    route::{
+        AbortStatus, Action, Authorized, Fault, Route, RouteTable, VirtualHost, WeightedDestination,
+    },
 };
+
+use authorization::Refusal;
 
 /// Hops after which a loop is assumed; a plan has at most two.
 const MAX_STEPS: usize = 8;
@@ -171,6 +176,8 @@ fn step(plan: &ProxyPlan, listener: &Listener, call: &mut Call) -> (Step, Option
     let filter = chain
         .map(|chain| &chain.filter)
         .or(listener.otherwise.as_ref());
+    let refusal =
+        chain.and_then(|chain| authorization::refusal(&chain.authorization, &chain.filter, call));
     let end = match filter {
         None => Some(Outcome::Closes(
             "no filter chain takes the connection".to_owned(),
@@ -182,10 +189,10 @@ fn step(plan: &ProxyPlan, listener: &Listener, call: &mut Call) -> (Step, Option
         Some(Filter::Tcp(tcp)) => {
             tcp.rule.clone_into(&mut step.rule);
             step.destinations = shares(&tcp.to);
-            None
+            refusal.map(|refusal| refusal.end(&mut step))
         }
         Some(Filter::Http(http)) => match (&mut call.first, plan.routes.get(&http.route_table)) {
-            (FirstBytes::Http(request), Some(table)) => route(table, request, &mut step),
+            (FirstBytes::Http(request), Some(table)) => route(table, request, refusal, &mut step),
             (FirstBytes::Http(_), None) => Some(Outcome::Closes(format!(
                 "no route table {}",
                 http.route_table
@@ -198,18 +205,35 @@ fn step(plan: &ProxyPlan, listener: &Listener, call: &mut Call) -> (Step, Option
     (step, end)
 }
 
-fn route(table: &RouteTable, request: &mut Request, step: &mut Step) -> Option<Outcome> {
+fn route(
+    table: &RouteTable,
+    request: &mut Request,
+    refusal: Option<Refusal<'_>>,
+    step: &mut Step,
+) -> Option<Outcome> {
     let Some(host) = request::virtual_host(&table.virtual_hosts, &request.host) else {
-        return Some(not_found(step, "no virtual host takes this host"));
+        return Some(refused_or_not_found(
+            refusal,
+            step,
+            "no virtual host takes this host",
+        ));
     };
     let Some(route) = host
         .routes
         .iter()
         .find(|route| request::matches(&route.matches, request))
     else {
-        return Some(not_found(step, "no route takes this request"));
+        return Some(refused_or_not_found(
+            refusal,
+            step,
+            "no route takes this request",
+        ));
     };
     describe(table, host, route, step);
+    match (refusal, route.authorization) {
+        (Some(refusal), Authorized::Here) => return Some(refusal.end(step)),
+        (Some(_), Authorized::Elsewhere) | (None, _) => {}
+    }
     match &route.action {
         Action::Respond { status, body } => Some(Outcome::Answers {
             status: *status,
@@ -242,7 +266,11 @@ fn aborts_all(fault: &Fault) -> Option<Outcome> {
     Some(Outcome::Answers { status, detail })
 }
 
-fn not_found(step: &mut Step, why: &str) -> Outcome {
+fn refused_or_not_found(refusal: Option<Refusal<'_>>, step: &mut Step, why: &str) -> Outcome {
+    if let Some(refusal) = refusal {
+        return refusal.end(step);
+    }
+
     "default-deny".clone_into(&mut step.rule);
     Outcome::Answers {
         status: 404,

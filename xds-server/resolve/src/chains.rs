@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_plan::{
     address::Cidr,
+    authorization::Authorization,
     listener::{Chain, ChainMatch, Filter, Transport},
     tls::DownstreamTls,
 };
@@ -69,6 +70,7 @@ impl Chains {
             name,
             matches,
             tls,
+            authorization: Authorization::default(),
             filter,
         });
         whole

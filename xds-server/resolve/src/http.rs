@@ -11,7 +11,8 @@ use sluice_crd::{
     object::Resource,
 };
 use sluice_plan::route::{
-    Action, Fault, Forward, HeaderOperations, Route, RouteMatch, VirtualHost, WeightedDestination,
+    Action, Authorized, Fault, Forward, HeaderOperations, Route, RouteMatch, VirtualHost,
+    WeightedDestination,
 };
 
 use crate::{
@@ -122,6 +123,7 @@ impl Builder<'_, '_> {
                     }
             }),
             rule: rule_name(service),
+            authorization: Authorized::Here,
         };
         action::lift_host_and_single_destination(&mut route);
         Some(route)
@@ -177,6 +179,7 @@ pub(crate) fn block_all(status: u16, rule: &str, reason: &str) -> VirtualHost {
             response_headers: HeaderOperations::default(),
             fault: None,
             rule: rule.to_owned(),
+            authorization: Authorized::Here,
         }],
     }
 }
@@ -191,6 +194,7 @@ pub(crate) fn default_route(forward: Forward, rule: String) -> Route {
         response_headers: HeaderOperations::default(),
         fault: None,
         rule,
+        authorization: Authorized::Here,
     }
 }
 

@@ -5,6 +5,7 @@
 mod format;
 
 use sluice_plan::{
+    authorization::Authorization,
     identity::ClassId,
     listener::{AccessLog, Encoding},
 };
@@ -28,9 +29,16 @@ pub(crate) enum Place {
 #[derive(Clone, Copy)]
 pub(crate) enum Subject<'a> {
     /// HTTP requests; the route knows the rule.
-    Requests,
+    Requests {
+        /// Who may make them.
+        authorization: &'a Authorization,
+    },
     /// Connections that `rule` lets through.
-    Connections { rule: &'a str },
+    Connections {
+        rule: &'a str,
+        /// Who may make them.
+        authorization: &'a Authorization,
+    },
     /// Connections that `rule` refuses, because.
     Refusals { rule: &'a str, reason: &'a str },
 }

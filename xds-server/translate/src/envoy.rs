@@ -17,7 +17,8 @@ pub(crate) use envoy_types::pb::{
     envoy::{
         config::{
             accesslog::v3 as accesslog, cluster::v3 as cluster, core::v3 as core,
-            endpoint::v3 as endpoint, listener::v3 as listener, route::v3 as route,
+            endpoint::v3 as endpoint, listener::v3 as listener, rbac::v3 as rbac,
+            route::v3 as route,
         },
         extensions::{
             access_loggers::{
@@ -26,14 +27,14 @@ pub(crate) use envoy_types::pb::{
             clusters::{common::dns::v3 as dns_family, dns::v3 as dns},
             filters::{
                 common::{fault::v3 as fault_delay, set_filter_state::v3 as filter_state},
-                http::{fault::v3 as fault, router::v3 as router},
+                http::{fault::v3 as fault, rbac::v3 as http_rbac, router::v3 as router},
                 listener::{
                     original_dst::v3 as original_dst, proxy_protocol::v3 as proxy_protocol,
                     tls_inspector::v3 as tls_inspector,
                 },
                 network::{
-                    http_connection_manager::v3 as hcm, set_filter_state::v3 as set_filter_state,
-                    tcp_proxy::v3 as tcp_proxy,
+                    http_connection_manager::v3 as hcm, rbac::v3 as network_rbac,
+                    set_filter_state::v3 as set_filter_state, tcp_proxy::v3 as tcp_proxy,
                 },
             },
             formatter::cel::v3 as cel_format,

@@ -15,6 +15,7 @@ mod access_log;
 mod cluster;
 mod endpoints;
 mod listener;
+mod rbac;
 mod route;
 mod secret;
 

@@ -7,11 +7,11 @@ mod matches;
 
 use std::collections::HashMap;
 
-use sluice_plan::route as plan;
+use sluice_plan::{authorization::Authorization, route as plan};
 
 use crate::{
     envoy::{RouteConfiguration, any, core, fields, route, text, truth},
-    names,
+    names, rbac,
 };
 
 /// The route configuration that RDS serves under the table's name.
@@ -52,11 +52,7 @@ fn route(route: &plan::Route) -> route::Route {
         name: route.name.clone(),
         r#match: Some(matches::route_match(&route.matches)),
         metadata: Some(rule(&route.rule)),
-        typed_per_filter_config: route
-            .fault
-            .iter()
-            .map(|fault| (fault::FILTER.to_owned(), any(&fault::fault(fault))))
-            .collect(),
+        typed_per_filter_config: per_filter(route),
         request_headers_to_add: request.add,
         request_headers_to_remove: request.remove,
         response_headers_to_add: response.add,
@@ -64,6 +60,18 @@ fn route(route: &plan::Route) -> route::Route {
         action: Some(action::action(&route.action)),
         ..Default::default()
     }
+}
+
+fn per_filter(route: &plan::Route) -> HashMap<String, crate::envoy::Any> {
+    let fault = (route.fault.iter()).map(|fault| (fault::FILTER, any(&fault::fault(fault))));
+    let no_rbac = match route.authorization {
+        plan::Authorized::Here => None,
+        plan::Authorized::Elsewhere => Some((rbac::HTTP_FILTER, any(&rbac::off()))),
+    };
+    fault
+        .chain(no_rbac)
+        .map(|(filter, config)| (filter.to_owned(), config))
+        .collect()
 }
 
 /// What the access log shows as `rule`.
@@ -77,16 +85,19 @@ fn rule(rule: &str) -> core::Metadata {
     }
 }
 
-/// The HTTP filters of every chain; the same everywhere, so that no edit of a route touches them.
-pub(crate) fn http_filters() -> Vec<crate::envoy::hcm::HttpFilter> {
+/// The HTTP filters of a chain; the same whatever the routes are, so that no edit of a route
+/// touches them.
+pub(crate) fn http_filters(authorization: &Authorization) -> Vec<crate::envoy::hcm::HttpFilter> {
     use crate::envoy::{fault as fault_filter, hcm, router};
     let filter = |name: &str, config| hcm::HttpFilter {
         name: name.to_owned(),
         config_type: Some(hcm::http_filter::ConfigType::TypedConfig(config)),
         ..Default::default()
     };
-    vec![
+    let mut filters = rbac::http_filters(authorization);
+    filters.extend([
         filter(fault::FILTER, any(&fault_filter::HttpFault::default())),
         filter("envoy.filters.http.router", any(&router::Router::default())),
-    ]
+    ]);
+    filters
 }

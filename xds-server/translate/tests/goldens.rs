@@ -58,6 +58,11 @@ fn a_traffic_policy_sets_bounds_balance_and_judgement() {
 }
 
 #[test]
+fn chains_have_one_rbac_filter_for_each_action() {
+    check("authorization/chains", &plans::authorization::chains());
+}
+
+#[test]
 fn requests_are_matched_changed_and_sent_on() {
     check("route/forward", &plans::routes::forwards());
 }

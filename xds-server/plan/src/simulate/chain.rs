@@ -76,7 +76,10 @@ fn rank(host: &Host) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::listener::{ChainMatch, Deny, Filter};
+    use crate::{
+        authorization::Authorization,
+        listener::{ChainMatch, Deny, Filter},
+    };
 
     fn chain(name: &str, matches: ChainMatch) -> Chain {
         let filter = Filter::Deny(Deny {
@@ -87,6 +90,7 @@ mod tests {
             name: name.to_owned(),
             matches,
             tls: None,
+            authorization: Authorization::default(),
             filter,
         }
     }

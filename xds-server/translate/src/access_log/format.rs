@@ -3,7 +3,7 @@
 use super::{Place, Subject};
 use crate::{
     envoy::{Struct, core, fields, inline, text as value},
-    names,
+    names, rbac,
 };
 
 /// A record as a line of text.
@@ -92,12 +92,12 @@ fn own_fields(place: Place, subject: Subject<'_>) -> Vec<Field> {
         ),
     };
     let (host, rule, reason) = match subject {
-        Subject::Requests => (
+        Subject::Requests { .. } => (
             "%REQ(:AUTHORITY)%",
             format!("%METADATA(ROUTE:{}:{})%", names::METADATA, names::RULE),
             None,
         ),
-        Subject::Connections { rule } => ("%REQUESTED_SERVER_NAME%", literal(rule), None),
+        Subject::Connections { rule, .. } => ("%REQUESTED_SERVER_NAME%", literal(rule), None),
         Subject::Refusals { rule, reason } => (
             "%REQUESTED_SERVER_NAME%",
             literal(rule),
@@ -118,6 +118,12 @@ fn own_fields(place: Place, subject: Subject<'_>) -> Vec<Field> {
         field("source", "%UPSTREAM_LOCAL_ADDRESS%".to_owned()),
         field("rule", rule),
     ];
+    let judged = match subject {
+        Subject::Requests { authorization } => rbac::log_fields(authorization, true),
+        Subject::Connections { authorization, .. } => rbac::log_fields(authorization, false),
+        Subject::Refusals { .. } => Vec::new(),
+    };
+    own.extend(judged.into_iter().map(|(key, format)| field(key, format)));
     own.extend(reason.map(|reason| Field {
         key: "reason",
         format: reason,
@@ -202,6 +208,8 @@ const ISTIO_JSON: &[(&str, &str)] = &[
 
 #[cfg(test)]
 mod tests {
+    use sluice_plan::authorization::Authorization;
+
     use super::*;
 
     fn line(format: core::SubstitutionFormatString) -> String {
@@ -217,7 +225,14 @@ mod tests {
 
     #[test]
     fn a_sidecar_writes_exactly_istios_line() {
-        let format = text(None, Place::Sidecar, Subject::Connections { rule: "x" });
+        let format = text(
+            None,
+            Place::Sidecar,
+            Subject::Connections {
+                rule: "x",
+                authorization: &Authorization::default(),
+            },
+        );
 
         assert_eq!(
             line(format),
@@ -245,7 +260,9 @@ mod tests {
         let format = json(
             Some(r#"{"a": "%PROTOCOL%", "b": {"c": 5}}"#),
             Place::Bare,
-            Subject::Requests,
+            Subject::Requests {
+                authorization: &Authorization::default(),
+            },
         );
         let Some(core::substitution_format_string::Format::JsonFormat(keys)) = format.format else {
             panic!("{format:?}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sluice_plan::{listener as plan, proxy::BLACK_HOLE};
+use sluice_plan::{authorization::Authorization, listener as plan, proxy::BLACK_HOLE};
 
 use super::{bound, filter};
 use crate::{
@@ -57,7 +57,10 @@ fn log(listener: &plan::Listener) -> Vec<crate::envoy::accesslog::AccessLog> {
     access_log(
         &listener.access_log,
         Place::Sidecar,
-        Subject::Connections { rule: "" },
+        Subject::Connections {
+            rule: "",
+            authorization: &Authorization::default(),
+        },
         Only::All,
     )
 }

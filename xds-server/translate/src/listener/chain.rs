@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use sluice_plan::listener::{self as plan, Chain, ChainMatch, Filter, Transport};
+use sluice_plan::{
+    authorization::Authorization,
+    listener::{self as plan, Chain, ChainMatch, Filter, Transport},
+};
 
 use super::{filter, patience};
 use crate::{
@@ -33,7 +36,7 @@ impl<'a> Chains<'a> {
         let decision = self.listener.otherwise.as_ref()?;
         Some(listener::FilterChain {
             name: "otherwise".to_owned(),
-            filters: self.filters(decision),
+            filters: self.filters(decision, &Authorization::default()),
             ..Default::default()
         })
     }
@@ -45,14 +48,14 @@ impl<'a> Chains<'a> {
             filter_chain_match: Some(chain_match(&chain.matches)),
             transport_socket_connect_timeout: tls.as_ref().and_then(|_| patience()),
             transport_socket: tls,
-            filters: self.filters(&chain.filter),
+            filters: self.filters(&chain.filter, &chain.authorization),
             ..Default::default()
         }
     }
 
-    fn filters(&self, decision: &Filter) -> Vec<listener::Filter> {
+    fn filters(&self, decision: &Filter, authorization: &Authorization) -> Vec<listener::Filter> {
         let log = &self.listener.access_log;
-        vec![filter::filter(decision, log, self.place)]
+        filter::filters(decision, authorization, log, self.place)
     }
 }
 

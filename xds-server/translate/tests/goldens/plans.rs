@@ -1,5 +1,6 @@
 //! Plans that together use all that a plan can say, and what they are made of.
 
+pub(crate) mod authorization;
 pub(crate) mod clusters;
 pub(crate) mod roles;
 pub(crate) mod routes;
@@ -7,6 +8,7 @@ pub(crate) mod routes;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use sluice_plan::{
+    authorization::{Authorization, Condition, Operation, Rules, Source, Stage, TextMatch},
     destination::{
         Destination, Endpoint, EndpointAddress, Endpoints, Keepalive, Limits, LoadBalancing,
         OutlierDetection, Protocol, Resolution,
@@ -17,9 +19,9 @@ use sluice_plan::{
     },
     proxy::ProxyPlan,
     route::{
-        AbortStatus, Action, Fault, FaultAbort, FaultDelay, Forward, HashPolicy, HeaderMatch,
-        HeaderOperations, Mirror, PathMatch, PathRewrite, QueryMatch, Redirect, Retry, Route,
-        RouteMatch, RouteTable, ValueMatch, VirtualHost, WeightedDestination,
+        AbortStatus, Action, Authorized, Fault, FaultAbort, FaultDelay, Forward, HashPolicy,
+        HeaderMatch, HeaderOperations, Mirror, PathMatch, PathRewrite, QueryMatch, Redirect, Retry,
+        Route, RouteMatch, RouteTable, ValueMatch, VirtualHost, WeightedDestination,
     },
     secret::{CertificateSource, PrivateBytes, Secret, SecretContent, TrustSource},
     tls::{ClientCertificates, ClientTrust, DownstreamTls, Sni, TlsVersion, UpstreamTls},
@@ -71,6 +73,7 @@ fn route(action: Action) -> Route {
         response_headers: HeaderOperations::default(),
         fault: None,
         rule: "VirtualService/shop/partner".to_owned(),
+        authorization: Authorized::Here,
     }
 }
 
@@ -129,6 +132,7 @@ fn chain(name: &str, matches: ChainMatch, filter: Filter) -> Chain {
         name: name.to_owned(),
         matches,
         tls: None,
+        authorization: Authorization::default(),
         filter,
     }
 }
