@@ -1,8 +1,12 @@
 //! Installs the redirect and guard of a pod.
 //!
-//! Enter at [`nftables::ruleset`]: the rules that bring a pod's outbound connections to its
-//! sidecar on nodes where the kernel's socket hooks are not to be had. The functions here are
-//! pure; who applies their result decides in which namespace it takes effect.
+//! Enter at [`ebpf::install`]: hooks on the pod's cgroup and interfaces by which every outbound
+//! connection goes through the sidecar or to the cluster, and nothing else leaves. [`cgroup`]
+//! finds the pod's cgroup, [`doctor`] says what a node or container lacks. Where eBPF is not to be
+//! had, [`nftables::ruleset`] redirects, without a guard.
 
+pub mod cgroup;
 pub mod cidr;
+pub mod doctor;
+pub mod ebpf;
 pub mod nftables;

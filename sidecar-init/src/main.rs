@@ -1,12 +1,18 @@
 //! The `sluice-init` command.
 
-use clap::Parser;
+mod cli;
 
-/// Installs the redirect and guard of a pod, then exits.
-#[derive(Parser)]
-#[command(version)]
-struct Args {}
+use std::process::ExitCode;
 
-fn main() {
-    Args::parse();
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    match cli::run(cli::Cli::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
 }
