@@ -8,6 +8,7 @@ mod gateway;
 mod host;
 mod http_route;
 mod mesh_config;
+mod re2;
 mod scalar;
 mod security;
 mod service_entry;

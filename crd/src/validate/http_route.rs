@@ -11,7 +11,7 @@ use headers::{header_name, headers, is_authority};
 use super::virtual_service::{
     destination, gateway_names, optional_port, source_namespace, total_weight,
 };
-use super::{Findings, scalar};
+use super::{Findings, re2, scalar};
 use crate::common::string_match::StringMatch;
 use crate::istio::virtual_service::http::{
     CorsPolicy, HttpMatchRequest, HttpRetry, HttpRewrite, HttpRoute,
@@ -130,6 +130,12 @@ fn match_request(entry: &HttpMatchRequest, at: &Path<'_>, findings: &mut Finding
         for (name, value) in headers {
             let at = at.key(name);
             findings.check(&at, matched_header_name(name));
+            if name.starts_with("@request.auth.claims") {
+                findings.warning(
+                    &at,
+                    "claims of tokens are not known yet, the match never holds",
+                );
+            }
             // Not an expression: Istio's way to ask for presence.
             if *value != StringMatch::Regex("*".to_owned()) {
                 findings.check(&at, scalar::string_match(value));
@@ -138,6 +144,9 @@ fn match_request(entry: &HttpMatchRequest, at: &Path<'_>, findings: &mut Finding
     }
     let query_params = at.key("queryParams");
     for (name, value) in &entry.query_params {
+        if name.is_empty() {
+            findings.error(&query_params, "a parameter needs a name");
+        }
         findings.check(&query_params.key(name), scalar::string_match(value));
     }
     optional_port(entry.port, &at.key("port"), findings);
@@ -163,6 +172,8 @@ fn rewrite(settings: &HttpRewrite, at: &Path<'_>, findings: &mut Findings) {
     if settings.uri.is_empty() && settings.authority.is_empty() && regex.is_none() {
         findings.error(at, "one of uri, uriRegexRewrite and authority is required");
     }
+    findings.check(&at.key("uri"), scalar::one_line(&settings.uri));
+    findings.check(&at.key("authority"), scalar::one_line(&settings.authority));
     let Some(regex) = regex else { return };
     let at = at.key("uriRegexRewrite");
     if !settings.uri.is_empty() {
@@ -172,6 +183,9 @@ fn rewrite(settings: &HttpRewrite, at: &Path<'_>, findings: &mut Findings) {
     if regex.rewrite.is_empty() {
         findings.error(&at.key("rewrite"), "a replacement is required");
     }
+    let replacement = re2::check_replacement(&regex.matches, &regex.rewrite);
+    findings.check(&at.key("rewrite"), replacement);
+    findings.check(&at.key("rewrite"), scalar::one_line(&regex.rewrite));
 }
 
 /// The authority can be rewritten in one place only.

@@ -1,6 +1,6 @@
 //! Rules of TLS settings, as server and as client.
 
-use super::Findings;
+use super::{Findings, scalar};
 use crate::istio::destination_rule::{ClientTlsMode, ClientTlsSettings};
 use crate::istio::gateway::{ServerTlsMode, ServerTlsSettings, TlsProtocol};
 use crate::tree::path::Path;
@@ -121,6 +121,10 @@ fn pair(certificate: &str, key: &str, at: &Path<'_>, findings: &mut Findings) {
 }
 
 pub(super) fn client(settings: &ClientTlsSettings, at: &Path<'_>, findings: &mut Findings) {
+    if settings.sni.len() > 255 {
+        findings.error(&at.key("sni"), "a server name has at most 255 characters");
+    }
+    findings.check(&at.key("sni"), scalar::one_line(&settings.sni));
     let external = matches!(settings.mode, ClientTlsMode::Simple | ClientTlsMode::Mutual);
     let from_secret = external && !settings.credential_name.is_empty();
     if external && settings.insecure_skip_verify == Some(true) {

@@ -294,7 +294,27 @@ fn consistent_hash(hash: &ConsistentHashLb, at: &Path<'_>, findings: &mut Findin
             findings.error(&at.key("tableSize"), message);
         }
     }
+    for (field, name) in [
+        ("httpHeaderName", &hash.http_header_name),
+        ("httpQueryParameterName", &hash.http_query_parameter_name),
+    ] {
+        if let Some(name) = name {
+            let at = at.key(field);
+            if name.is_empty() {
+                findings.error(&at, "a name is required");
+            }
+            findings.check(&at, scalar::one_line(name));
+        }
+    }
     if let Some(cookie) = &hash.http_cookie {
+        findings.check(
+            &at.key("httpCookie").key("name"),
+            scalar::one_line(&cookie.name),
+        );
+        findings.check(
+            &at.key("httpCookie").key("path"),
+            scalar::one_line(&cookie.path),
+        );
         let at = at.key("httpCookie");
         if cookie.name.is_empty() {
             findings.error(&at.key("name"), "a name is required");

@@ -50,6 +50,9 @@ pub(super) fn redirect(
         );
         findings.error(&at.key("redirectCode"), message);
     }
+    for (field, text) in [("uri", &settings.uri), ("authority", &settings.authority)] {
+        findings.check(&at.key(field), scalar::one_line(text));
+    }
     if !matches!(settings.scheme.as_str(), "" | "http" | "https") {
         findings.error(&at.key("scheme"), "the scheme must be http or https");
     }
