@@ -173,6 +173,8 @@ pub struct WeightedDestination {
     pub destination: String,
     /// Its share of the sum of all.
     pub weight: u32,
+    /// New host of requests that go here; the route's own comes first.
+    pub rewrite_host: Option<String>,
     /// Changes to requests that go here.
     pub request_headers: HeaderOperations,
     /// Changes to responses from here.
@@ -185,6 +187,7 @@ impl WeightedDestination {
         Self {
             destination: destination.into(),
             weight: 100,
+            rewrite_host: None,
             request_headers: HeaderOperations::default(),
             response_headers: HeaderOperations::default(),
         }

@@ -185,7 +185,14 @@ impl Builder<'_, '_> {
                     continue;
                 };
                 let port = ports.get(&number).copied().unwrap_or(number);
-                let bind = declared.bind.parse().ok();
+                if let Some(why) = unbindable(declared, port) {
+                    let at = format_args!("spec.servers[{index}].port");
+                    self.report(Severity::Error, "SLU0104", gateway, at, why);
+                    continue;
+                }
+                // The unspecified address is what a server without one binds.
+                let bind = (declared.bind.parse().ok())
+                    .filter(|address: &IpAddr| !address.is_unspecified());
                 let server = Server {
                     gateway: gateway.clone(),
                     index,
@@ -237,6 +244,23 @@ impl Builder<'_, '_> {
         }
         ports
     }
+}
+
+/// Ports that the gateway's own proxy has: admin, capture, tunnel, agent, health, DNS, metrics and
+/// those of the control plane. A Gateway of some tenant on one of them would take it away.
+const OWN_PORTS: [u16; 13] = [
+    15000, 15001, 15004, 15006, 15008, 15009, 15012, 15014, 15017, 15020, 15021, 15053, 15090,
+];
+
+/// Why a server cannot be bound, if so.
+fn unbindable(declared: &Declared, port: u16) -> Option<String> {
+    if declared.bind.starts_with("unix://") {
+        return Some("a gateway serves no Unix sockets".to_owned());
+    }
+    if port == 0 || OWN_PORTS.contains(&port) {
+        return Some(format!("port {port} is the gateway's own"));
+    }
+    None
 }
 
 /// Whether a VirtualService of `namespace` may use a server's host that names `allowed`.

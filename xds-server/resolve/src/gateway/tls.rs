@@ -58,6 +58,17 @@ impl Builder<'_, '_> {
                 return;
             }
         };
+        let unknown = settings.cipher_suites.iter().enumerate();
+        for (index, suite) in unknown.filter(|(_, suite)| !CIPHER_SUITES.contains(&suite.as_str()))
+        {
+            self.report(
+                Severity::Warning,
+                "SLU0107",
+                &server.gateway,
+                format_args!("spec.servers[{}].tls.cipherSuites[{index}]", server.index),
+                format!("cipher suite {suite} is unknown and left out"),
+            );
+        }
         let matches = ChainMatch {
             server_names: server.server_names(),
             transport: Transport::Tls,
@@ -109,6 +120,7 @@ impl Builder<'_, '_> {
         }
         let roots = || -> TrustSource {
             let credential = [&settings.ca_cert_credential_name, &settings.credential_name];
+            let credential = credential.into_iter().chain(&settings.credential_names);
             match credential.into_iter().find(|name| !name.is_empty()) {
                 _ if istio_mutual => TrustSource::Workload,
                 Some(name) => TrustSource::Credential(bare_name(name)),
@@ -139,10 +151,31 @@ impl Builder<'_, '_> {
             alpn: alpn.iter().map(|protocol| (*protocol).to_owned()).collect(),
             min_version: version(settings.min_protocol_version),
             max_version: version(settings.max_protocol_version),
-            cipher_suites: settings.cipher_suites.clone(),
+            cipher_suites: (settings.cipher_suites.iter())
+                .filter(|suite| CIPHER_SUITES.contains(&suite.as_str()))
+                .cloned()
+                .collect(),
         })
     }
 }
+
+/// The suites that Envoy knows. As in Istio, others are left out: Envoy would refuse the listener.
+const CIPHER_SUITES: [&str; 14] = [
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+    "ECDHE-ECDSA-AES128-SHA",
+    "ECDHE-RSA-AES128-SHA",
+    "ECDHE-ECDSA-AES256-SHA",
+    "ECDHE-RSA-AES256-SHA",
+    "AES128-GCM-SHA256",
+    "AES256-GCM-SHA384",
+    "AES128-SHA",
+    "AES256-SHA",
+];
 
 fn certificates(settings: &ServerTlsSettings) -> Vec<CertificateSource> {
     let named: Vec<&String> = [&settings.credential_name]

@@ -34,6 +34,9 @@ const RETRY_ON: &str =
 /// Istio's default number of retries.
 const RETRY_ATTEMPTS: u32 = 2;
 
+/// What Envoy is told to take at most.
+const LARGEST_BODY_BYTES: usize = 1 << 20;
+
 impl Builder<'_, '_> {
     pub(super) fn forward(
         &mut self,
@@ -54,6 +57,7 @@ impl Builder<'_, '_> {
             hash.extend(policies);
             to.push(WeightedDestination {
                 destination,
+                rewrite_host: None,
                 weight: u32::try_from(route.weight)
                     .ok()
                     .filter(|weight| *weight > 0)
@@ -202,10 +206,12 @@ pub(super) fn operations(declared: Option<&Declared>) -> HeaderOperations {
     }
 }
 
-/// Two rules of Istio: a `host` or `:authority` that is set rewrites the host, and the header
-/// operations of a single destination belong to the route.
+/// Two rules of Istio: a `host` or `:authority` that is set, or added, rewrites the host, and the
+/// header operations of a single destination belong to the route. Envoy would refuse a table in
+/// which such a header is left.
 pub(super) fn lift_host_and_single_destination(route: &mut Route) {
     let Action::Forward(forward) = &mut route.action else {
+        take_host(&mut route.request_headers);
         return;
     };
     if let [only] = forward.to.as_mut_slice() {
@@ -220,18 +226,27 @@ pub(super) fn lift_host_and_single_destination(route: &mut Route) {
             into.remove.extend(from.remove);
         }
     }
-    let is_host = |name: &str| name == "host" || name == ":authority";
-    if let Some(at) = route
-        .request_headers
-        .set
-        .iter()
-        .position(|(name, _)| is_host(name))
-    {
-        let (_, host) = route.request_headers.set.remove(at);
+    if let Some(host) = take_host(&mut route.request_headers) {
         forward.rewrite_host.get_or_insert(host);
     }
-    route.request_headers.set.retain(|(name, _)| !is_host(name));
-    route.request_headers.add.retain(|(name, _)| !is_host(name));
+    for to in &mut forward.to {
+        to.rewrite_host = take_host(&mut to.request_headers);
+    }
+}
+
+/// Takes the host out of header operations: the one that is set, else the one that is added.
+fn take_host(operations: &mut HeaderOperations) -> Option<String> {
+    let mut hosts = Vec::new();
+    for headers in [&mut operations.set, &mut operations.add] {
+        headers.retain(|(name, value)| {
+            let is_host = name == "host" || name == ":authority";
+            if is_host {
+                hosts.push(value.clone());
+            }
+            !is_host
+        });
+    }
+    hosts.into_iter().next()
 }
 
 /// The retries of routes that say nothing.
@@ -313,9 +328,12 @@ pub(super) fn respond(declared: &HttpDirectResponse) -> Action {
     let bytes = body
         .and_then(|body| body.bytes.as_ref())
         .map(|bytes| String::from_utf8_lossy(&bytes.0).into_owned());
+    let mut body = text.or(bytes).unwrap_or_default();
+    // Bytes that are no text have become longer; beyond this Envoy would refuse the table.
+    body.truncate(body.floor_char_boundary(LARGEST_BODY_BYTES));
     Action::Respond {
         status: u16::try_from(declared.status).unwrap_or(200),
-        body: text.or(bytes).unwrap_or_default(),
+        body,
     }
 }
 

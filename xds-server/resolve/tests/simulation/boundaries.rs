@@ -243,3 +243,32 @@ spec:
     }
     assert!(of_lab(&world("lab", "{mode: SIMPLE}"), &get("thief.example")).allowed);
 }
+
+#[test]
+fn a_gateway_takes_none_of_its_proxys_own_ports() {
+    let server = |port: &str, bind: &str| {
+        format!(
+            "{{port: {{number: {port}, name: p{port}, protocol: TCP}}, bind: '{bind}', hosts: ['*']}}"
+        )
+    };
+    let world = examples(&[]).with(&format!(
+        "
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {{name: greedy, namespace: lab}}
+spec:
+  selector: {{istio: egressgateway}}
+  servers: [{}, {}, {}, {}]
+",
+        server("15008", ""),
+        server("0", "unix:///tmp/socket"),
+        server("9000", "0.0.0.0"),
+        server("9001", "192.0.2.1"),
+    ));
+    let plan = sluice_resolve::proxy(&world.catalog, &world.gateway()).plan;
+    let bare: Vec<&str> = (plan.listeners.keys())
+        .map(String::as_str)
+        .filter(|name| name.contains('_'))
+        .collect();
+    assert_eq!(bare, ["0.0.0.0_9000", "192.0.2.1_9001"]);
+}

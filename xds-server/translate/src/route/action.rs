@@ -97,6 +97,10 @@ fn cluster_weight(
         request_headers_to_remove: request.remove,
         response_headers_to_add: response.add,
         response_headers_to_remove: response.remove,
+        host_rewrite_specifier: destination
+            .rewrite_host
+            .clone()
+            .map(route::weighted_cluster::cluster_weight::HostRewriteSpecifier::HostRewriteLiteral),
         ..Default::default()
     }
 }
