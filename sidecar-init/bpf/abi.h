@@ -25,7 +25,8 @@ struct sluice_handshake {
 	__u8 padding[6];
 };
 
-/* An inbound connection, proven by its SYN on an interface; replies to it may leave. */
+/* An inbound connection, proven by its SYN on an interface; replies to it may leave. With `remote`
+ * alone: a neighbour on the link, proven by its discovery message. */
 struct sluice_inbound {
 	__u8 remote[16];
 	__u8 local[16];

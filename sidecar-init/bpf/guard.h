@@ -89,6 +89,21 @@ static __always_inline __u8 judge4(struct __sk_buff *skb, __u32 l3, struct sluic
 	return SLUICE_DESTINATION;
 }
 
+static __always_inline int is_neighbour_message(__u8 type)
+{
+	return type == 135 || type == 136; /* solicitation, advertisement */
+}
+
+/* Whether a neighbour showed itself by a message with hop limit 255, so from this link. A router
+ * would forward an answer to anybody else. */
+static __always_inline int is_neighbour(const __u8 *address)
+{
+	struct sluice_inbound key = {};
+
+	__builtin_memcpy(key.remote, address, 16);
+	return bpf_map_lookup_elem(&inbound, &key) != 0;
+}
+
 /* Neighbour discovery and multicast membership, which no router forwards: the receiver of the
  * former demands hop limit 255, the latter is sent with 1. */
 static __always_inline int is_link_housekeeping(struct __sk_buff *skb, __u32 l3,
@@ -99,12 +114,12 @@ static __always_inline int is_link_housekeeping(struct __sk_buff *skb, __u32 l3,
 	int is_link_local = to[0] == 0xfe && (to[1] & 0xc0) == 0x80;
 	__u8 options[2] = {}, type = 0;
 
-	if (!is_multicast && !is_link_local)
-		return 0;
 	if (ip->nexthdr == IPPROTO_ICMPV6) {
-		if (bpf_skb_load_bytes(skb, l3 + sizeof(*ip), &type, 1))
+		if (ip->hop_limit != 255 || bpf_skb_load_bytes(skb, l3 + sizeof(*ip), &type, 1))
 			return 0;
-		return ip->hop_limit == 255 && type >= 133 && type <= 137;
+		if (is_multicast || is_link_local)
+			return type >= 133 && type <= 137;
+		return is_neighbour_message(type) && is_neighbour(to);
 	}
 	if (is_multicast && ip->nexthdr == HOP_BY_HOP && ip->hop_limit == 1) {
 		if (bpf_skb_load_bytes(skb, l3 + sizeof(*ip), options, 2) ||
@@ -236,10 +251,15 @@ int sluice_interface_ingress(struct __sk_buff *skb)
 		l4 = ETH_HLEN + ip4.ihl * 4;
 		is_known = is_allowed4(ip4.saddr);
 	} else if (ethertype == bpf_htons(ETH_P_IPV6)) {
-		if (bpf_skb_load_bytes(skb, ETH_HLEN, &ip6, sizeof(ip6)) ||
-		    ip6.nexthdr != IPPROTO_TCP)
+		if (bpf_skb_load_bytes(skb, ETH_HLEN, &ip6, sizeof(ip6)))
 			return TC_ACT_UNSPEC;
 		__builtin_memcpy(key.remote, &ip6.saddr, 16);
+		if (ip6.nexthdr == IPPROTO_ICMPV6 && ip6.hop_limit == 255 &&
+		    !bpf_skb_load_bytes(skb, ETH_HLEN + sizeof(ip6), &flags, 1) &&
+		    is_neighbour_message(flags))
+			bpf_map_update_elem(&inbound, &key, &yes, BPF_ANY);
+		if (ip6.nexthdr != IPPROTO_TCP)
+			return TC_ACT_UNSPEC;
 		__builtin_memcpy(key.local, &ip6.daddr, 16);
 		l4 = ETH_HLEN + sizeof(ip6);
 		is_known = is_allowed6(key.remote);

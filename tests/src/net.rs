@@ -6,6 +6,7 @@
 //! Every machine reaches every other directly, whatever its addresses, as pods and servers in one
 //! flat, routed network do. Nothing is blocked: what must not happen is the test's claim to make.
 
+mod cgroup;
 mod ip;
 mod lab;
 mod machine;

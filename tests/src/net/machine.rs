@@ -1,16 +1,19 @@
 //! A machine of the lab: addresses, programs, and code of ours that runs as if on it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
 use sluice_init::nftables::{self, Capture};
 
+use super::cgroup::Cgroup;
 use super::ip;
 use super::lab::Lan;
 use super::process::Process;
 use super::sweep::{self, NETNS};
 use super::worker::Worker;
+use crate::programs::Program;
 
 /// A machine that is being described.
 #[must_use = "a machine exists once started"]
@@ -20,6 +23,7 @@ pub struct MachineBuilder {
     addresses: Vec<(IpAddr, u8)>,
     dns: Vec<IpAddr>,
     routers: Vec<IpAddr>,
+    is_pod: bool,
 }
 
 impl MachineBuilder {
@@ -34,6 +38,7 @@ impl MachineBuilder {
             addresses: Vec::new(),
             dns: Vec::new(),
             routers: Vec::new(),
+            is_pod: false,
         }
     }
 
@@ -54,6 +59,12 @@ impl MachineBuilder {
     /// taken to be on the LAN, which is true in the lab.
     pub fn router(mut self, router: &str) -> Self {
         self.routers.push(parse(router).0);
+        self
+    }
+
+    /// Makes it a pod: what runs on it, and every socket made there, is in a cgroup of its own.
+    pub fn pod(mut self) -> Self {
+        self.is_pod = true;
         self
     }
 
@@ -88,8 +99,13 @@ impl MachineBuilder {
             .iter()
             .map(|server| format!("nameserver {server}\n"))
             .collect();
-        let worker = Worker::start(format!("{NETNS}/{}", namespace.name).into(), resolv_conf)
-            .unwrap_or_else(|error| panic!("machine `{}`: {error:#}", self.name));
+        let cgroup = self.is_pod.then(|| Cgroup::new(&namespace.name));
+        let worker = Worker::start(
+            format!("{NETNS}/{}", namespace.name).into(),
+            resolv_conf,
+            cgroup.as_ref().map(|cgroup| cgroup.path().to_owned()),
+        )
+        .unwrap_or_else(|error| panic!("machine `{}`: {error:#}", self.name));
         Machine {
             inner: Arc::new(Inner {
                 name: self.name,
@@ -97,6 +113,7 @@ impl MachineBuilder {
                 dns: self.dns,
                 worker,
                 namespace,
+                cgroup,
             }),
         }
     }
@@ -108,13 +125,15 @@ pub struct Machine {
     inner: Arc<Inner>,
 }
 
-// Fields drop in this order: first the thread with its sockets, then the namespace.
+// Fields drop in this order: first the thread with its sockets, then the namespace with what
+// runs in it, then the cgroup.
 struct Inner {
     name: String,
     addresses: Vec<IpAddr>,
     dns: Vec<IpAddr>,
     worker: Worker,
     namespace: Namespace,
+    cgroup: Option<Cgroup>,
 }
 
 struct Namespace {
@@ -131,6 +150,15 @@ impl Machine {
     /// The name of its network namespace, as `ip netns` knows it.
     pub fn namespace(&self) -> &str {
         &self.inner.namespace.name
+    }
+
+    /// Its cgroup's folder, if it is a pod.
+    #[track_caller]
+    pub fn cgroup(&self) -> &Path {
+        let cgroup = self.inner.cgroup.as_ref();
+        cgroup
+            .unwrap_or_else(|| panic!("machine `{}` is no pod", self.name()))
+            .path()
     }
 
     /// The addresses that it was started with.
@@ -194,6 +222,35 @@ impl Machine {
         let mut nft = Command::new("nft");
         nft.args(["-f", "-"]);
         self.check_with_input(nft, &nftables::ruleset(capture));
+    }
+
+    /// Runs `sluice-init` in the pod with this verb and these arguments beside its cgroup.
+    #[track_caller]
+    pub fn sluice_init(&self, verb: &str, arguments: &[&str]) -> Output {
+        let mut command = Program::Init.command();
+        command
+            .arg(verb)
+            .arg("--cgroup")
+            .arg(self.cgroup())
+            .args(arguments);
+        self.run(command)
+    }
+
+    /// Installs the redirect and guard in the pod: what is not in these ranges goes to the
+    /// sidecar, or nowhere.
+    #[track_caller]
+    pub fn guard(&self, allowed: &[&str]) {
+        let mut arguments = Vec::new();
+        for range in allowed {
+            arguments.extend(["--allow-cidr", range]);
+        }
+        let output = self.sluice_init("install", &arguments);
+        assert!(
+            output.status.success(),
+            "sluice-init install on `{}` failed\n{}",
+            self.name(),
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 
     /// Starts a program on the machine, with its output captured.

@@ -7,6 +7,8 @@ use std::process::Command;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::cgroup;
+
 /// Where iproute2 keeps named namespaces.
 pub(super) const NETNS: &str = "/run/netns";
 
@@ -15,12 +17,13 @@ pub(super) const PREFIX: &str = "slu-";
 
 /// Removes the namespaces whose maker is dead, with what still runs in them.
 pub(super) fn sweep() {
+    cgroup::sweep();
     let Ok(entries) = fs::read_dir(NETNS) else {
         return; // no namespace was ever named on this host
     };
     for entry in entries.flatten() {
         if let Some(name) = entry.file_name().to_str()
-            && maker(name).is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists())
+            && is_orphan(name)
         {
             remove(name);
         }
@@ -44,6 +47,11 @@ fn pids(namespace: &str) -> Vec<Pid> {
         .split_whitespace()
         .filter_map(|pid| pid.parse().ok().map(Pid::from_raw))
         .collect()
+}
+
+/// Whether the name is one of ours, and the process that chose it is dead.
+pub(super) fn is_orphan(name: &str) -> bool {
+    maker(name).is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists())
 }
 
 fn maker(name: &str) -> Option<u32> {

@@ -15,6 +15,8 @@ use nix::unistd::{Pid, gettid};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
+use super::cgroup;
+
 /// The thread; dropping it ends the thread and closes every socket made there.
 pub(super) struct Worker {
     handle: Handle,
@@ -24,8 +26,13 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Starts a thread in the namespace at `netns`, where `resolv_conf` is the resolver's config.
-    pub(super) fn start(netns: PathBuf, resolv_conf: String) -> anyhow::Result<Self> {
+    /// Starts a thread in the namespace at `netns`, where `resolv_conf` is the resolver's config;
+    /// if it is a pod's, in this cgroup and with a bpf file system of its own.
+    pub(super) fn start(
+        netns: PathBuf,
+        resolv_conf: String,
+        cgroup: Option<PathBuf>,
+    ) -> anyhow::Result<Self> {
         let (entered_tx, entered_rx) = mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = thread::Builder::new()
@@ -35,7 +42,7 @@ impl Worker {
                     .map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
             )
             .spawn(move || {
-                let entered = enter(&netns, &resolv_conf).and_then(|()| {
+                let entered = enter(&netns, &resolv_conf, cgroup.as_deref()).and_then(|()| {
                     Builder::new_current_thread()
                         .enable_all()
                         .build()
@@ -117,7 +124,10 @@ impl Drop for Worker {
     }
 }
 
-fn enter(netns: &Path, resolv_conf: &str) -> anyhow::Result<()> {
+fn enter(netns: &Path, resolv_conf: &str, cgroup: Option<&Path>) -> anyhow::Result<()> {
+    if let Some(path) = cgroup {
+        cgroup::enter(path).with_context(|| format!("cannot enter {}", path.display()))?;
+    }
     let namespace =
         File::open(netns).with_context(|| format!("cannot open {}", netns.display()))?;
     setns(namespace, CloneFlags::CLONE_NEWNET).context("cannot enter the network namespace")?;
@@ -128,6 +138,17 @@ fn enter(netns: &Path, resolv_conf: &str) -> anyhow::Result<()> {
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_SLAVE | MsFlags::MS_REC, none)
         .context("cannot detach from the host's mounts")?;
+    if cgroup.is_some() {
+        // Seen by this machine alone; what is pinned there goes with it.
+        mount(
+            Some("bpf"),
+            "/sys/fs/bpf",
+            Some("bpf"),
+            MsFlags::empty(),
+            none,
+        )
+        .context("cannot mount a bpf file system")?;
+    }
     let file = std::env::temp_dir().join(format!(
         "{}.resolv.conf",
         netns.file_name().unwrap_or_default().to_string_lossy()
