@@ -88,10 +88,16 @@ fn fields(kind: Kind) -> Vec<String> {
             "spec.outboundTrafficPolicy.egressProxy",
         ],
         Kind::WorkloadEntry => &["spec.network", "spec.serviceAccount"],
-        Kind::AuthorizationPolicy
-        | Kind::RequestAuthentication
-        | Kind::PeerAuthentication
-        | Kind::Telemetry => &["spec"],
+        // Keys of conditions that nobody judges are told by the resolver, which knows them.
+        Kind::AuthorizationPolicy => &[
+            "spec.targetRef",
+            "spec.targetRefs",
+            "spec.action=CUSTOM",
+            "spec.provider",
+            "spec.rules[].from[].source.requestPrincipals",
+            "spec.rules[].from[].source.notRequestPrincipals",
+        ],
+        Kind::RequestAuthentication | Kind::PeerAuthentication | Kind::Telemetry => &["spec"],
         Kind::Service
         | Kind::EndpointSlice
         | Kind::Secret

@@ -14,6 +14,7 @@ use sluice_plan::{
 };
 
 use crate::{
+    authorization::Policies,
     client::{Class, ProxyIdentity},
     gateway::Group,
     view::View,
@@ -54,6 +55,8 @@ pub(crate) struct Builder<'v, 'a> {
     /// The addresses that clients dialled on the way that is being built, where its chain asks
     /// for them.
     pub(crate) dialled: Option<Vec<Cidr>>,
+    /// The AuthorizationPolicies of this proxy, once asked for.
+    pub(crate) policies: Option<Policies>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -67,6 +70,7 @@ impl<'v, 'a> Builder<'v, 'a> {
             plan,
             groups: None,
             dialled: None,
+            policies: None,
             diagnostics: Vec::new(),
         }
     }

@@ -142,9 +142,11 @@ fn answers(object: &Object) -> Vec<Fact> {
         Object::Pod(_) => vec![Fact::Pods, Fact::Workloads(meta.namespace.clone())],
         Object::WorkloadEntry(_) => vec![Fact::Workloads(meta.namespace.clone())],
         Object::Secret(_) => vec![Fact::Secret(key())],
+        Object::AuthorizationPolicy(_) => {
+            vec![Fact::AuthorizationPolicies(meta.namespace.clone())]
+        }
         // Kinds that no derivation reads yet; the index still holds them for `analyze`.
-        Object::AuthorizationPolicy(_)
-        | Object::RequestAuthentication(_)
+        Object::RequestAuthentication(_)
         | Object::PeerAuthentication(_)
         | Object::Telemetry(_)
         | Object::Namespace(_)

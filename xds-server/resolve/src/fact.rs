@@ -27,6 +27,8 @@ pub enum Fact {
     Endpoints(String),
     /// Which WorkloadEntries and Pods are in this namespace?
     Workloads(String),
+    /// Which AuthorizationPolicies are in this namespace?
+    AuthorizationPolicies(String),
     /// Which pods are there, of which account?
     Pods,
     /// What does this Secret (`NAMESPACE/NAME`) hold?

@@ -11,7 +11,7 @@ mod tls;
 
 use sluice_plan::{
     identity::ClassId,
-    listener::{Filter, Listener, Role},
+    listener::{Chain, Filter, Listener, Role},
 };
 
 use crate::{builder::Builder, chains::Chains};
@@ -22,7 +22,8 @@ impl Builder<'_, '_> {
     /// Adds a listener for each port of the Gateways on this proxy.
     pub(crate) fn servers(&mut self) {
         for group in self.server_groups().iter() {
-            let chains = self.group_chains(group);
+            let chains = self.group_chains(group).finish();
+            let chains = self.authorize_servers(group.port, chains);
             let bind = group.bind.iter().copied().collect();
             let access_log = self.access_log();
             self.plan.add_listener(Listener {
@@ -35,7 +36,7 @@ impl Builder<'_, '_> {
                     port: group.port,
                 },
                 server_first_ports: Vec::new(),
-                chains: chains.finish(),
+                chains,
                 otherwise: None,
                 access_log,
             });
@@ -64,14 +65,14 @@ impl Builder<'_, '_> {
         &mut self,
         name: String,
         class: ClassId,
-        chains: Chains,
+        chains: Vec<Chain>,
         otherwise: Option<Filter>,
     ) {
         let access_log = self.access_log();
         self.plan.add_listener(Listener {
             name,
             role: Role::Hop(class),
-            chains: chains.finish(),
+            chains,
             otherwise,
             server_first_ports: Vec::new(),
             access_log,

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use sluice_crd::{
     core::{endpoint_slice::EndpointSlice, pod::Pod, secret::Secret},
     istio::{
-        destination_rule::DestinationRule, gateway::Gateway, mesh_config::MeshConfig,
-        sidecar::Sidecar, virtual_service::VirtualService, workload_entry::WorkloadEntry,
+        authorization_policy::AuthorizationPolicy, destination_rule::DestinationRule,
+        gateway::Gateway, mesh_config::MeshConfig, sidecar::Sidecar,
+        virtual_service::VirtualService, workload_entry::WorkloadEntry,
     },
     object::{Object, Resource},
 };
@@ -29,6 +30,7 @@ pub(crate) struct Index {
     pub(crate) slices: BTreeMap<String, Vec<Arc<Resource<EndpointSlice>>>>,
     pub(crate) workload_entries: BTreeMap<String, Vec<Arc<Resource<WorkloadEntry>>>>,
     pub(crate) pods: BTreeMap<String, Vec<Arc<Resource<Pod>>>>,
+    pub(crate) authorization_policies: BTreeMap<String, Vec<Arc<Resource<AuthorizationPolicy>>>>,
     pub(crate) secrets: BTreeMap<String, Arc<Resource<Secret>>>,
 }
 
@@ -89,8 +91,14 @@ impl Index {
                         .secrets
                         .insert(format!("{namespace}/{}", secret.meta.name), secret.clone());
                 }
-                Object::AuthorizationPolicy(_)
-                | Object::RequestAuthentication(_)
+                Object::AuthorizationPolicy(policy) => {
+                    index
+                        .authorization_policies
+                        .entry(namespace)
+                        .or_default()
+                        .push(policy.clone());
+                }
+                Object::RequestAuthentication(_)
                 | Object::PeerAuthentication(_)
                 | Object::Telemetry(_)
                 | Object::Namespace(_)
@@ -112,6 +120,10 @@ impl Index {
             .sidecars
             .values_mut()
             .for_each(|sidecars| precedence::sort(sidecars));
+        index
+            .authorization_policies
+            .values_mut()
+            .for_each(|policies| precedence::sort(policies));
         precedence::sort(&mut index.gateways);
         precedence::sort(&mut routes);
         for service in routes {

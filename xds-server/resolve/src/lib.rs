@@ -14,6 +14,7 @@ pub mod proxy;
 pub mod sidecar;
 pub mod view;
 
+mod authorization;
 mod builder;
 mod gateway;
 mod mesh;

@@ -161,11 +161,12 @@ impl Builder<'_, '_> {
                 server_first_ports.push(port);
             }
         }
+        let chains = self.authorize_mesh(class, chains.finish());
         let access_log = self.access_log();
         self.plan.add_listener(Listener {
             name: name.clone(),
             role: Role::Class(class.id),
-            chains: chains.finish(),
+            chains,
             otherwise: Some(Filter::Deny(Deny {
                 rule: "default-deny".to_owned(),
                 reason: format!(

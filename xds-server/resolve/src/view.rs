@@ -9,8 +9,9 @@ use std::{
 use sluice_crd::{
     core::{endpoint_slice::EndpointSlice, pod::Pod, secret::Secret},
     istio::{
-        destination_rule::DestinationRule, gateway::Gateway, mesh_config::MeshConfig,
-        sidecar::Sidecar, virtual_service::VirtualService, workload_entry::WorkloadEntry,
+        authorization_policy::AuthorizationPolicy, destination_rule::DestinationRule,
+        gateway::Gateway, mesh_config::MeshConfig, sidecar::Sidecar,
+        virtual_service::VirtualService, workload_entry::WorkloadEntry,
     },
     object::Resource,
 };
@@ -144,6 +145,19 @@ impl<'a> View<'a> {
     pub(crate) fn pods(&self) -> impl Iterator<Item = &'a Arc<Resource<Pod>>> {
         self.asks(Fact::Pods);
         self.catalog.index.pods.values().flatten()
+    }
+
+    /// The AuthorizationPolicies of a namespace, older first.
+    pub(crate) fn authorization_policies(
+        &self,
+        namespace: &str,
+    ) -> &'a [Arc<Resource<AuthorizationPolicy>>] {
+        self.asks(Fact::AuthorizationPolicies(namespace.to_owned()));
+        self.catalog
+            .index
+            .authorization_policies
+            .get(namespace)
+            .map_or(&[], Vec::as_slice)
     }
 
     /// A Secret.

@@ -5,6 +5,7 @@
 mod simulation {
     pub(crate) mod world;
 
+    mod authorization;
     mod boundaries;
     mod egress_tasks;
     mod http_routing;

@@ -46,7 +46,8 @@ impl Builder<'_, '_> {
             ClientTlsMode::Disable => {
                 let listener = format!("server|{port}@{}", class.id);
                 if !self.plan.listeners.contains_key(&listener) {
-                    let chains = self.group_chains(group);
+                    let chains = self.group_chains(group).finish();
+                    let chains = self.authorize_hop(class, port, None, chains);
                     self.hop_listener(listener.clone(), class.id, chains, Some(refused(group)));
                 }
                 listener
@@ -56,7 +57,8 @@ impl Builder<'_, '_> {
                 let sni = sni.unwrap_or_else(|| target.istio_sni());
                 let listener = format!("server|{port}|{sni}@{}", class.id);
                 if !self.plan.listeners.contains_key(&listener) {
-                    let chains = self.opened_chain(group, &sni)?;
+                    let chains = self.opened_chain(group, &sni)?.finish();
+                    let chains = self.authorize_hop(class, port, Some(&sni), chains);
                     self.hop_listener(listener.clone(), class.id, chains, Some(refused(group)));
                 }
                 listener
