@@ -1,5 +1,6 @@
-//! Scalars that several kinds share: durations, shares, matches, secrets.
+//! Scalars that several kinds share: addresses, durations, shares, matches, secrets.
 
+pub mod address_range;
 pub mod bytes;
 pub mod decimal;
 pub mod duration;

@@ -98,6 +98,8 @@ fn fields(kind: Kind) -> Vec<String> {
             "spec.rules[].from[].source.notRequestPrincipals",
         ],
         Kind::RequestAuthentication | Kind::PeerAuthentication | Kind::Telemetry => &["spec"],
+        Kind::EgressIPPool => &["spec.attachment.hostNetwork", "spec.attachment.macvlan"],
+        Kind::EgressPolicy | Kind::ClusterEgressPolicy => &[],
         Kind::Service
         | Kind::EndpointSlice
         | Kind::Secret
@@ -166,6 +168,9 @@ fn serialized(object: &Object) -> Value {
         Object::RequestAuthentication(resource) => serde_json::to_value(&resource.spec),
         Object::PeerAuthentication(resource) => serde_json::to_value(&resource.spec),
         Object::Telemetry(resource) => serde_json::to_value(&resource.spec),
+        Object::EgressIPPool(resource) => serde_json::to_value(&resource.spec),
+        Object::EgressPolicy(resource) => serde_json::to_value(&resource.spec),
+        Object::ClusterEgressPolicy(resource) => serde_json::to_value(&resource.spec),
         Object::Service(resource) => serde_json::to_value(&resource.spec),
         Object::EndpointSlice(resource) => serde_json::to_value(&resource.spec),
         Object::Secret(resource) => serde_json::to_value(&resource.spec),

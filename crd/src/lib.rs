@@ -1,4 +1,5 @@
-//! The objects as users write them: Istio's kinds and the Kubernetes kinds that routing needs.
+//! The objects as users write them: Istio's kinds, our own, and the Kubernetes kinds that routing
+//! needs.
 //!
 //! [`parse::parse`] turns YAML or JSON into typed [`object::Object`]s and
 //! [`diagnostic::Diagnostic`]s with exact positions. Field names are those of Istio's JSON, in
@@ -12,6 +13,7 @@ pub mod inert;
 pub mod istio;
 pub mod object;
 pub mod parse;
+pub mod sluice;
 pub mod source;
 pub mod validate;
 

@@ -22,6 +22,8 @@ use crate::istio::sidecar::Sidecar;
 use crate::istio::telemetry::Telemetry;
 use crate::istio::virtual_service::VirtualService;
 use crate::istio::workload_entry::WorkloadEntry;
+use crate::sluice::egress_ip_pool::EgressIPPool;
+use crate::sluice::egress_policy::{ClusterEgressPolicy, EgressPolicy};
 use crate::source::Source;
 
 /// What every object has, from its `metadata`.
@@ -180,6 +182,9 @@ kinds! {
     RequestAuthentication: "Istio's RequestAuthentication.",
     PeerAuthentication: "Istio's PeerAuthentication.",
     Telemetry: "Istio's Telemetry.",
+    EgressIPPool: "Our EgressIPPool.",
+    EgressPolicy: "Our EgressPolicy.",
+    ClusterEgressPolicy: "Our ClusterEgressPolicy.",
     Service: "Kubernetes' Service.",
     EndpointSlice: "Kubernetes' EndpointSlice.",
     Secret: "Kubernetes' Secret.",
@@ -191,7 +196,10 @@ kinds! {
 impl Kind {
     /// Whether its objects live in a namespace.
     pub const fn is_namespaced(self) -> bool {
-        !matches!(self, Self::Namespace)
+        !matches!(
+            self,
+            Self::Namespace | Self::EgressIPPool | Self::ClusterEgressPolicy
+        )
     }
 }
 

@@ -221,6 +221,15 @@ impl Place<'_> {
                 self.istio::<crate::istio::peer_authentication::PeerAuthentication>(node, meta)
             }
             Kind::Telemetry => self.istio::<crate::istio::telemetry::Telemetry>(node, meta),
+            Kind::EgressIPPool => {
+                self.istio::<crate::sluice::egress_ip_pool::EgressIPPool>(node, meta)
+            }
+            Kind::EgressPolicy => {
+                self.istio::<crate::sluice::egress_policy::EgressPolicy>(node, meta)
+            }
+            Kind::ClusterEgressPolicy => {
+                self.istio::<crate::sluice::egress_policy::ClusterEgressPolicy>(node, meta)
+            }
             Kind::Service => self.core::<crate::core::service::Service>(node, meta),
             Kind::EndpointSlice => {
                 self.core::<crate::core::endpoint_slice::EndpointSlice>(node, meta)
@@ -232,7 +241,7 @@ impl Place<'_> {
         }
     }
 
-    /// A kind of Istio's: strict, and what it says is under `spec`.
+    /// A kind of Istio's or our own: strict, and what it says is under `spec`.
     fn istio<T>(&self, node: &Node, meta: Meta) -> (Option<Object>, Vec<Problem>)
     where
         T: Spec + DeserializeOwned + Default,

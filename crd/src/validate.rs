@@ -4,6 +4,7 @@
 //! that need other objects belong to `sluice-resolve`.
 
 mod destination_rule;
+mod egress;
 mod gateway;
 mod host;
 mod http_route;
@@ -54,6 +55,11 @@ pub fn validate(object: &Object) -> Vec<Diagnostic> {
             security::peer_authentication(&resource.spec, &spec, &mut findings);
         }
         Object::Telemetry(resource) => telemetry::check(&resource.spec, &spec, &mut findings),
+        Object::EgressIPPool(resource) => egress::pool(&resource.spec, &spec, &mut findings),
+        Object::EgressPolicy(resource) => egress::policy(&resource.spec, &spec, &mut findings),
+        Object::ClusterEgressPolicy(resource) => {
+            egress::policy(&resource.spec, &spec, &mut findings);
+        }
         // The API server has checked Kubernetes' own kinds.
         Object::Service(_)
         | Object::EndpointSlice(_)

@@ -41,6 +41,15 @@ const SERVED: &[(&str, &[&str], &[Kind])] = &[
         &[Kind::Telemetry],
     ),
     (
+        "sluice.dev",
+        &["v1alpha1"],
+        &[
+            Kind::EgressIPPool,
+            Kind::EgressPolicy,
+            Kind::ClusterEgressPolicy,
+        ],
+    ),
+    (
         "",
         &["v1"],
         &[
@@ -109,8 +118,8 @@ fn unknown_kind(
     api_version: &str,
     kinds: &[Kind],
 ) -> Result<Identity, Problem> {
-    let is_istio = group.ends_with(".istio.io");
-    if !is_istio || UNSUPPORTED.contains(&kind) || WITHOUT_EFFECT.contains(&kind) {
+    let is_strict = group.ends_with(".istio.io") || group == "sluice.dev";
+    if !is_strict || UNSUPPORTED.contains(&kind) || WITHOUT_EFFECT.contains(&kind) {
         return Ok(other_kind(kind, api_version));
     }
     let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();

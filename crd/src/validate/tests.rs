@@ -1,5 +1,6 @@
 //! One table per kind: what breaks a rule, and the field and message that tell it.
 
+mod egress;
 mod policy;
 mod virtual_service;
 
@@ -8,15 +9,13 @@ use crate::parse::parse;
 
 /// What is said about an object with that spec, without what is said about inert fields.
 fn findings(kind: &str, spec: &str) -> Vec<String> {
-    let group = match kind {
-        "AuthorizationPolicy" | "RequestAuthentication" | "PeerAuthentication" => {
-            "security.istio.io"
-        }
-        "Telemetry" => "telemetry.istio.io",
-        _ => "networking.istio.io",
+    let (group, version) = match kind {
+        "EgressIPPool" | "EgressPolicy" | "ClusterEgressPolicy" => ("sluice.dev", "v1alpha1"),
+        _ => (istio_group(kind), "v1"),
     };
-    let text =
-        format!("apiVersion: {group}/v1\nkind: {kind}\nmetadata: {{name: a}}\nspec: {spec}\n");
+    let text = format!(
+        "apiVersion: {group}/{version}\nkind: {kind}\nmetadata: {{name: a}}\nspec: {spec}\n"
+    );
     let parsed = parse("f.yaml", &text, "shop");
     let relevant = parsed
         .diagnostics
@@ -39,6 +38,16 @@ fn findings(kind: &str, spec: &str) -> Vec<String> {
         "an error drops the object, and only an error"
     );
     found
+}
+
+fn istio_group(kind: &str) -> &'static str {
+    match kind {
+        "AuthorizationPolicy" | "RequestAuthentication" | "PeerAuthentication" => {
+            "security.istio.io"
+        }
+        "Telemetry" => "telemetry.istio.io",
+        _ => "networking.istio.io",
+    }
 }
 
 fn check(kind: &str, table: &[(&str, &[&str])]) {

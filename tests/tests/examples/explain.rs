@@ -31,7 +31,7 @@ const fn call(from: &'static str, to: &'static str, names: &'static [&'static st
 const CHECKOUT: &str = "pod/shop/checkout-0";
 const BATCH: &str = "lab/batch";
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 8] = [
     Case {
         example: "egress-gateway-http",
         allowed: call(
@@ -146,6 +146,26 @@ const CASES: [Case; 7] = [
             CHECKOUT,
             "tcp://198.51.100.41:22",
             &["decided by default-deny"],
+        ),
+    },
+    Case {
+        example: "egress-policy",
+        allowed: call(
+            CHECKOUT,
+            "http://stock.partner.example/items",
+            &[
+                "decided by EgressPolicy/shop/checkout-stock",
+                "source address 203.0.113.11",
+                "because of EgressPolicy/shop/checkout-stock",
+            ],
+        ),
+        denied: call(
+            CHECKOUT,
+            "http://www.casino.example",
+            &[
+                "answers 403: egress denied",
+                "decided by ClusterEgressPolicy/no-gambling",
+            ],
         ),
     },
 ];

@@ -1,6 +1,10 @@
 //! One proxy's plan under construction.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use sluice_crd::{
     diagnostic::{Diagnostic, Severity, Subject},
@@ -16,6 +20,8 @@ use sluice_plan::{
 use crate::{
     authorization::Policies,
     client::{Class, ProxyIdentity},
+    destination::Target,
+    egress::Egress,
     gateway::Group,
     view::View,
 };
@@ -55,6 +61,12 @@ pub(crate) struct Builder<'v, 'a> {
     /// The addresses that clients dialled on the way that is being built, where its chain asks
     /// for them.
     pub(crate) dialled: Option<Vec<Cidr>>,
+    /// The EgressPolicies of the class that is being built.
+    pub(crate) egress: Egress,
+    /// What the destinations were made for, by name.
+    pub(crate) targets: BTreeMap<String, Target>,
+    /// The copies of internal listeners that leave from some address, by name.
+    pub(crate) left: BTreeSet<String>,
     /// The AuthorizationPolicies of this proxy, once asked for.
     pub(crate) policies: Option<Policies>,
     diagnostics: Vec<Diagnostic>,
@@ -70,6 +82,9 @@ impl<'v, 'a> Builder<'v, 'a> {
             plan,
             groups: None,
             dialled: None,
+            egress: Egress::default(),
+            targets: BTreeMap::new(),
+            left: BTreeSet::new(),
             policies: None,
             diagnostics: Vec::new(),
         }

@@ -145,11 +145,14 @@ fn answers(object: &Object) -> Vec<Fact> {
         Object::AuthorizationPolicy(_) => {
             vec![Fact::AuthorizationPolicies(meta.namespace.clone())]
         }
+        Object::EgressIPPool(_)
+        | Object::EgressPolicy(_)
+        | Object::ClusterEgressPolicy(_)
+        | Object::Namespace(_) => vec![Fact::Egress],
         // Kinds that no derivation reads yet; the index still holds them for `analyze`.
         Object::RequestAuthentication(_)
         | Object::PeerAuthentication(_)
         | Object::Telemetry(_)
-        | Object::Namespace(_)
         | Object::ConfigMap(_) => Vec::new(),
     }
 }

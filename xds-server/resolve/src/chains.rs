@@ -94,6 +94,16 @@ impl Chains {
         chains
     }
 
+    /// The chains of a destination port, taken out: what they matched is free again.
+    pub(crate) fn take(&mut self, port: u16) -> Vec<Chain> {
+        let chains = self.by_port.remove(&Some(port)).unwrap_or_default();
+        for chain in &chains {
+            self.names.remove(&chain.name);
+        }
+        self.taken.retain(|(of, ..)| *of != Some(port));
+        chains
+    }
+
     /// Whether there is a chain of this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.names.contains(name)

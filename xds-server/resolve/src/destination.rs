@@ -173,6 +173,7 @@ impl Builder<'_, '_> {
                 target.host
             ));
         }
+        self.targets.insert(name.clone(), target.clone());
         if self.plan.destinations.contains_key(&name) {
             return Ok((name, hash));
         }
@@ -201,9 +202,11 @@ impl Builder<'_, '_> {
         Ok((name, hash))
     }
 
-    /// The service that `half` sees under exactly this host.
+    /// The service that `half` sees under exactly this host, else the one that an EgressPolicy
+    /// opens for the class that is being built.
     pub(crate) fn service_for(&self, half: &Half<'_>, host: &Host) -> Option<Arc<Service>> {
-        self.view.service(host, half.namespace())
+        (self.view.service(host, half.namespace()))
+            .or_else(|| self.egress.opened.get(host).cloned())
     }
 
     fn resolution(
@@ -243,6 +246,7 @@ impl Builder<'_, '_> {
                     None,
                 )),
             },
+            (Origin::Policy(_), _) => Ok((Resolution::Dns(by_name(found)?), None)),
             (Origin::Entry(_), Declared::Dns) => Ok((Resolution::Dns(by_name(found)?), None)),
             (Origin::Entry(_), Declared::DnsRoundRobin) => {
                 Ok((Resolution::LogicalDns(by_name(found)?.swap_remove(0)), None))

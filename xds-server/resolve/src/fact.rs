@@ -33,6 +33,8 @@ pub enum Fact {
     Pods,
     /// What does this Secret (`NAMESPACE/NAME`) hold?
     Secret(String),
+    /// Which policies, pools and namespaces say who leaves where, from which address?
+    Egress,
     /// What does the mesh config say?
     Mesh,
 }

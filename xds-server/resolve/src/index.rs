@@ -10,10 +10,12 @@ use sluice_crd::{
         virtual_service::VirtualService, workload_entry::WorkloadEntry,
     },
     object::{Object, Resource},
+    sluice::egress_ip_pool::EgressIPPool,
 };
 use sluice_plan::host::Host;
 
 use crate::{
+    egress::{Rule, Written},
     precedence,
     service::{self, Service},
 };
@@ -32,6 +34,11 @@ pub(crate) struct Index {
     pub(crate) pods: BTreeMap<String, Vec<Arc<Resource<Pod>>>>,
     pub(crate) authorization_policies: BTreeMap<String, Vec<Arc<Resource<AuthorizationPolicy>>>>,
     pub(crate) secrets: BTreeMap<String, Arc<Resource<Secret>>>,
+    /// Higher priority first, then older.
+    pub(crate) egress_policies: Vec<Arc<Rule>>,
+    pub(crate) pools: BTreeMap<String, Arc<Resource<EgressIPPool>>>,
+    /// Labels.
+    pub(crate) namespaces: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// The full name of a gateway that a VirtualService of `namespace` lists.
@@ -101,8 +108,23 @@ impl Index {
                 Object::RequestAuthentication(_)
                 | Object::PeerAuthentication(_)
                 | Object::Telemetry(_)
-                | Object::Namespace(_)
                 | Object::ConfigMap(_) => {}
+                Object::EgressPolicy(policy) => {
+                    index
+                        .egress_policies
+                        .push(Arc::new(Rule::of_namespace(policy)));
+                }
+                Object::ClusterEgressPolicy(policy) => {
+                    index
+                        .egress_policies
+                        .push(Arc::new(Rule::of_cluster(policy)));
+                }
+                Object::EgressIPPool(pool) => {
+                    index.pools.insert(pool.meta.name.clone(), pool.clone());
+                }
+                Object::Namespace(of) => {
+                    (index.namespaces).insert(of.meta.name.clone(), of.meta.labels.clone());
+                }
             }
         }
         for service in services {
@@ -125,6 +147,12 @@ impl Index {
             .values_mut()
             .for_each(|policies| precedence::sort(policies));
         precedence::sort(&mut index.gateways);
+        (index.egress_policies).sort_by(|a, b| {
+            let kind = |rule: &Rule| matches!(rule.object, Written::Own(_));
+            (b.priority.cmp(&a.priority))
+                .then_with(|| a.age.cmp(&b.age))
+                .then_with(|| kind(a).cmp(&kind(b)))
+        });
         precedence::sort(&mut routes);
         for service in routes {
             let namespace = &service.meta.namespace;

@@ -21,6 +21,7 @@ mod mesh;
 
 mod chains;
 mod destination;
+mod egress;
 mod forbidden;
 mod http;
 mod policy;

@@ -116,14 +116,16 @@ impl Builder<'_, '_> {
         match self.destination(&scope.half(), &target) {
             Ok((name, _)) => Some(name),
             Err(why) => {
-                if let Origin::Entry(entry) = &service.origin {
-                    self.report(
-                        Severity::Error,
-                        "IST0101",
-                        entry,
-                        format_args!("spec.hosts"),
-                        why,
-                    );
+                match &service.origin {
+                    Origin::Entry(entry) => {
+                        let field = format_args!("spec.hosts");
+                        self.report(Severity::Error, "IST0101", entry, field, why);
+                    }
+                    Origin::Policy(rule) => {
+                        let field = format_args!("spec.to");
+                        self.report(Severity::Error, "IST0101", &rule.object, field, why);
+                    }
+                    Origin::Kubernetes(_) => {}
                 }
                 None
             }
@@ -132,7 +134,9 @@ impl Builder<'_, '_> {
 
     /// Adds all that clients of `class` need: their listener, and what it leads to.
     pub(crate) fn class(&mut self, class: &Class) {
-        let scope = self.scope(class);
+        let mut scope = self.scope(class);
+        self.egress = self.egress(class);
+        self.open(class, &mut scope.services);
         let name = class.id.dns_name();
         let mut chains = Chains::default();
         let mut ports: BTreeSet<u16> = scope
@@ -141,6 +145,7 @@ impl Builder<'_, '_> {
             .flat_map(|service| service.ports.iter().map(|port| port.number))
             .collect();
         ports.insert(HTTP_PORT);
+        ports.extend(self.egress.ports());
         let mut server_first_ports = Vec::new();
         for port in ports {
             // The order decides who keeps a match that two want.
@@ -150,6 +155,7 @@ impl Builder<'_, '_> {
                 self.mesh_http(&scope, port, &mut chains);
             }
             self.mesh_tcp(&scope, port, http, &mut chains);
+            self.apply_egress(class, port, &mut chains);
             self.refuse_forbidden_addresses(port, &mut chains);
             let sniffed = |transport| transport != Transport::Any;
             let mut of_port = chains.of_port(port).peekable();

@@ -12,6 +12,7 @@ use crate::{
     builder::Builder,
     catalog::Catalog,
     client::{self, Class, ProxyIdentity, ProxyRole, role_in},
+    egress::prune::prune,
     fact::Fact,
     sidecar::TUNNEL_PORT,
     view::View,
@@ -71,8 +72,12 @@ impl Builder<'_, '_> {
             access_log,
         });
         self.servers();
+        self.check_policies();
         for class in classes {
             self.class(class);
+        }
+        if !self.view.egress_policies().is_empty() {
+            prune(&mut self.plan);
         }
     }
 }

@@ -12,10 +12,10 @@ use sluice_crd::{
 };
 use sluice_plan::{address::Cidr, host::Host};
 
-use crate::{precedence::Age, protocol::PortProtocol, visibility::Visibility};
+use crate::{egress::Rule, precedence::Age, protocol::PortProtocol, visibility::Visibility};
 
 /// A host that may be reached, as one object declares it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Service {
     pub(crate) host: Host,
     pub(crate) namespace: String,
@@ -37,10 +37,12 @@ pub(crate) struct Port {
 }
 
 /// The object that declares a [`Service`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Origin {
     Entry(Arc<Resource<ServiceEntry>>),
     Kubernetes(Arc<Resource<KubernetesService>>),
+    /// Opened for one class only.
+    Policy(Arc<Rule>),
 }
 
 impl Origin {
@@ -53,6 +55,7 @@ impl Origin {
             Self::Kubernetes(service) => {
                 format!("Service/{}/{}", service.meta.namespace, service.meta.name)
             }
+            Self::Policy(rule) => rule.name.clone(),
         }
     }
 }
@@ -70,6 +73,7 @@ impl Service {
         match &self.origin {
             Origin::Entry(entry) => entry.spec.resolution,
             Origin::Kubernetes(_) => Resolution::Static,
+            Origin::Policy(_) => Resolution::Dns,
         }
     }
 

@@ -14,11 +14,13 @@ use sluice_crd::{
         virtual_service::VirtualService, workload_entry::WorkloadEntry,
     },
     object::Resource,
+    sluice::egress_ip_pool::EgressIPPool,
 };
 use sluice_plan::host::Host;
 
 use crate::{
     catalog::Catalog,
+    egress::Rule,
     fact::Fact,
     service::{self, Service},
 };
@@ -145,6 +147,30 @@ impl<'a> View<'a> {
     pub(crate) fn pods(&self) -> impl Iterator<Item = &'a Arc<Resource<Pod>>> {
         self.asks(Fact::Pods);
         self.catalog.index.pods.values().flatten()
+    }
+
+    /// The EgressPolicies and ClusterEgressPolicies, those that decide first coming first.
+    pub(crate) fn egress_policies(&self) -> &'a [Arc<Rule>] {
+        self.asks(Fact::Egress);
+        &self.catalog.index.egress_policies
+    }
+
+    /// An EgressIPPool.
+    pub(crate) fn pool(&self, name: &str) -> Option<&'a Arc<Resource<EgressIPPool>>> {
+        self.asks(Fact::Egress);
+        self.catalog.index.pools.get(name)
+    }
+
+    /// The labels of a namespace, with the one that Kubernetes gives to each.
+    pub(crate) fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
+        self.asks(Fact::Egress);
+        let declared = self.catalog.index.namespaces.get(namespace);
+        let mut labels = declared.cloned().unwrap_or_default();
+        labels.insert(
+            "kubernetes.io/metadata.name".to_owned(),
+            namespace.to_owned(),
+        );
+        labels
     }
 
     /// The AuthorizationPolicies of a namespace, older first.

@@ -7,6 +7,8 @@ mod simulation {
 
     mod authorization;
     mod boundaries;
+    mod egress_address;
+    mod egress_policy;
     mod egress_tasks;
     mod http_routing;
     mod tenants;

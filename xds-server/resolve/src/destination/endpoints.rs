@@ -62,14 +62,16 @@ fn is_forbidden_address(address: &str) -> bool {
 
 /// Endpoints to resolve: the entry's own, those that its selector finds, else its host.
 pub(super) fn by_name(view: &View<'_>, found: &Found) -> Vec<Endpoint> {
-    let Origin::Entry(entry) = &found.service.origin else {
-        return Vec::new();
-    };
-    if !entry.spec.endpoints.is_empty() {
-        return weighted(inline(entry, found));
-    }
-    if entry.spec.workload_selector.is_some() {
-        return weighted(selected(view, entry, found));
+    match &found.service.origin {
+        Origin::Kubernetes(_) => return Vec::new(),
+        Origin::Policy(_) => {}
+        Origin::Entry(entry) if !entry.spec.endpoints.is_empty() => {
+            return weighted(inline(entry, found));
+        }
+        Origin::Entry(entry) if entry.spec.workload_selector.is_some() => {
+            return weighted(selected(view, entry, found));
+        }
+        Origin::Entry(_) => {}
     }
     if found.service.host.is_wildcard()
         || found

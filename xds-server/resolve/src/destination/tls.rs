@@ -160,7 +160,7 @@ fn subject_alt_names(tls: &ClientTlsSettings, service: &Service) -> Vec<String> 
     match &service.origin {
         _ if !tls.subject_alt_names.is_empty() => tls.subject_alt_names.clone(),
         Origin::Entry(entry) => entry.spec.subject_alt_names.clone(),
-        Origin::Kubernetes(_) => Vec::new(),
+        Origin::Kubernetes(_) | Origin::Policy(_) => Vec::new(),
     }
 }
 

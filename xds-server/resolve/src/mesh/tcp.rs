@@ -52,6 +52,8 @@ impl Builder<'_, '_> {
                     );
                     continue;
                 }
+                let filter =
+                    self.bytes_leaving(scope.class, &service.host, &addresses, port, filter);
                 let matches = ChainMatch {
                     port: Some(port),
                     addresses,
@@ -166,6 +168,14 @@ impl Builder<'_, '_> {
     }
 
     fn conflict(&mut self, service: &Service, port: u16, why: &str) {
+        if let Origin::Policy(rule) = &service.origin {
+            let message = format!(
+                "TCP host {} cannot be told apart on port {port}: {why}; declare it by a ServiceEntry with addresses",
+                service.host
+            );
+            let field = format_args!("spec.to");
+            self.report(Severity::Warning, "SLU0103", &rule.object, field, message);
+        }
         if let Origin::Entry(entry) = &service.origin {
             let entry: &Arc<Resource<_>> = entry;
             let at = entry
