@@ -24,6 +24,8 @@ impl Builder<'_, '_> {
         for group in self.server_groups().iter() {
             let chains = self.group_chains(group).finish();
             let chains = self.authorize_servers(group.port, chains);
+            // Envoy takes no listener without a chain.
+            let otherwise = chains.is_empty().then(|| hop::refused(group));
             let bind = group.bind.iter().copied().collect();
             let access_log = self.access_log();
             self.plan.add_listener(Listener {
@@ -37,7 +39,7 @@ impl Builder<'_, '_> {
                 },
                 server_first_ports: Vec::new(),
                 chains,
-                otherwise: None,
+                otherwise,
                 access_log,
             });
         }

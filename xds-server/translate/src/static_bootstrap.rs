@@ -64,6 +64,13 @@ pub fn static_bootstrap(
                 "@type": "type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener",
             },
         }],
+        // As every bootstrap of Sluice and Istio: Envoy's own bound, 100, is that of a short path.
+        "layered_runtime": {
+            "layers": [{
+                "name": "static",
+                "static_layer": { "re2.max_program_size.error_level": 32768 },
+            }],
+        },
         "static_resources": {
             "listeners": listeners,
             "clusters": clusters,

@@ -125,7 +125,7 @@ impl Builder<'_, '_> {
     }
 }
 
-fn refused(group: &Group) -> Filter {
+pub(super) fn refused(group: &Group) -> Filter {
     Filter::Deny(Deny {
         rule: "default-deny".to_owned(),
         reason: format!(
