@@ -6,6 +6,7 @@
 
 mod e2e {
     mod access_log;
+    mod authorization;
     mod bare_ports;
     mod bytes;
     mod cancelled;

@@ -56,22 +56,22 @@ const BATCH: &str = " peer=spiffe://cluster.local/ns/lab/sa/batch ";
 const NOBODY: &str = " peer=- ";
 
 /// Where the client's Envoy listens for its app, one port for each way to the gateway.
-const MUTUAL: u16 = 9001;
-const PASSTHROUGH: u16 = 9002;
-const PLAIN: u16 = 9003;
+pub(super) const MUTUAL: u16 = 9001;
+pub(super) const PASSTHROUGH: u16 = 9002;
+pub(super) const PLAIN: u16 = 9003;
 
 /// A pod of Istio's, and what the partner has.
-struct World {
-    mesh: Mesh,
-    pod: Machine,
+pub(super) struct World {
+    pub(super) mesh: Mesh,
+    pub(super) pod: Machine,
     orders: HttpServer,
     files: HttpServer,
     api: HttpServer,
-    partner: Authority,
+    pub(super) partner: Authority,
 }
 
 impl World {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let partner = Authority::new("Partner CA");
         let files = [
             ("orders.yaml", ORDERS.to_owned()),
@@ -106,7 +106,7 @@ impl World {
     }
 
     /// The certificate of the pod, from the mesh's CA, as its agent gets it.
-    fn certificate(&self) -> Identity {
+    pub(super) fn certificate(&self) -> Identity {
         let key = KeyPair::generate().unwrap();
         let key_pem = key.serialize_pem();
         let control_plane = ControlPlane {
@@ -129,13 +129,13 @@ impl World {
     }
 
     /// Starts the pod's Envoy, which shows this certificate.
-    fn istio_proxy(&self, identity: &Identity) -> Process {
+    pub(super) fn istio_proxy(&self, identity: &Identity) -> Process {
         let bootstrap = bootstrap(identity, &self.root());
         envoy::start(&self.pod, &bootstrap.to_string(), &[])
     }
 
     /// Makes a call of the app, by this port of its Envoy.
-    fn call(&self, call: Call, port: u16) -> Response {
+    pub(super) fn call(&self, call: Call, port: u16) -> Response {
         let call = call.to(([127, 0, 0, 1], port).into());
         call.send(&self.pod).unwrap()
     }
