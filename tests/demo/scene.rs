@@ -9,6 +9,7 @@ use sluice_tests::clients::tcp;
 use sluice_tests::mesh::{GATEWAY_SOURCE, Mesh};
 use sluice_tests::servers::http::HttpServer;
 
+use crate::around;
 use crate::outside::Outside;
 use crate::show::Show;
 
@@ -28,6 +29,7 @@ pub(crate) fn all(show: &Show, mesh: &Mesh, outside: &Outside) -> Result<(), Str
     bytes(show, mesh, outside)?;
     denials(show, mesh, outside)?;
     live_change(show, mesh, outside)?;
+    around::play(show, mesh, outside)?;
     let nacks = mesh.metric("sluice_xds_nacks_total");
     check(show, nacks == 0, "no Envoy refused any configuration")
 }
@@ -248,7 +250,7 @@ fn is_gateway(peer: IpAddr) -> bool {
     peer.to_string() == GATEWAY_SOURCE
 }
 
-fn check(show: &Show, holds: bool, told: &str) -> Result<(), String> {
+pub(crate) fn check(show: &Show, holds: bool, told: &str) -> Result<(), String> {
     show.verdict(holds, told);
     if holds {
         Ok(())

@@ -1,8 +1,8 @@
 //! The whole data path on one host: control plane, egress gateway, pods with sidecars, DNS.
 //!
 //! Enter at [`Mesh::start`]. The machines are those of `tests/examples/world.yaml`; a pod's
-//! machine is captured by nftables and its sidecar runs as user 1337, as in a pod. Nothing is
-//! scripted in between: the programs are ours and the real Envoy.
+//! machine is captured, by eBPF or nftables, and its sidecar runs as user 1337, as in a pod.
+//! Nothing is scripted in between: the programs are ours and the real Envoy.
 
 mod config;
 mod proxy;
@@ -34,6 +34,15 @@ pub const CONTROL_PLANE: &str = "10.96.0.2";
 /// How long a program may take to be ready, on a busy machine.
 const READY: Duration = Duration::from_secs(60);
 
+/// How the connections of a pod come to its sidecar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Capture {
+    /// As a pod has it by default: by eBPF, with the guard, before its sidecar starts.
+    Ebpf,
+    /// As the fallback: by nftables, without a guard.
+    Nftables,
+}
+
 /// A running data path. Dropped, it stops and cleans up.
 pub struct Mesh {
     // Fields drop in this order: proxies before what they talk to, files last.
@@ -43,6 +52,8 @@ pub struct Mesh {
     pub dns: DnsServer,
     control_machine: Machine,
     _dns_machine: Machine,
+    /// How pods that are started from now on are captured. Default nftables.
+    pub capture: Capture,
     /// The LAN, for more machines.
     pub lab: Lab,
     /// The control plane's directory of YAML.
@@ -81,6 +92,7 @@ impl Mesh {
             dns,
             control_machine,
             _dns_machine: dns_machine,
+            capture: Capture::Nftables,
             lab,
             config,
         }
@@ -120,12 +132,14 @@ impl Mesh {
 
     /// Starts a pod's machine with its sidecar and capture, and waits until it is ready.
     pub fn start_pod(&mut self, namespace: &str, account: &str, name: &str, ip: &str) {
-        let machine = self
-            .lab
-            .machine(name)
-            .address(&format!("{ip}/16"))
-            .dns(DNS)
-            .start();
+        let described = self.lab.machine(name).address(&format!("{ip}/16")).dns(DNS);
+        let machine = match self.capture {
+            Capture::Ebpf => described.pod().start(),
+            Capture::Nftables => described.start(),
+        };
+        if self.capture == Capture::Ebpf {
+            machine.guard(&ranges::CLUSTER);
+        }
         let proxy = Proxy::start(
             Role::Sidecar,
             machine.clone(),
@@ -135,7 +149,9 @@ impl Mesh {
             CONTROL_PLANE,
         );
         proxy.wait_until_ready(READY);
-        machine.capture(&ranges::capture());
+        if self.capture == Capture::Nftables {
+            machine.capture(&ranges::capture());
+        }
         self.proxies.push(proxy);
     }
 

@@ -9,9 +9,13 @@
 mod bypass;
 #[path = "guard/hooks.rs"]
 mod hooks;
+#[path = "guard/life.rs"]
+mod life;
 #[path = "guard/redirect.rs"]
 mod redirect;
 #[path = "guard/replies.rs"]
 mod replies;
+#[path = "guard/sidecar.rs"]
+mod sidecar;
 #[path = "guard/world.rs"]
 mod world;

@@ -346,7 +346,14 @@ impl Machine {
 
     /// What a person types before a command to run it on the machine, while this process lives.
     pub fn enter_command(&self) -> String {
-        format!("nsenter -t {} -n -m", self.inner.worker.thread_id())
+        let thread = self.inner.worker.thread_id();
+        match &self.inner.cgroup {
+            None => format!("nsenter -t {thread} -n -m"),
+            Some(cgroup) => format!(
+                "sh -c 'echo $$ >{}/cgroup.procs && exec nsenter -t {thread} -n -m \"$@\"' pod",
+                cgroup.path().display()
+            ),
+        }
     }
 }
 
