@@ -8,6 +8,7 @@ mod egress;
 mod gateway;
 mod host;
 mod http_route;
+mod log_format;
 mod mesh_config;
 mod re2;
 mod scalar;
@@ -25,7 +26,7 @@ use crate::diagnostic::{Diagnostic, Severity, code};
 use crate::object::Object;
 use crate::tree::path::Path;
 
-pub(crate) use mesh_config::mesh_config;
+pub(crate) use mesh_config::{ACCESS_LOG_FORMAT, mesh_config};
 
 /// Istio's code for a rule that a rule before it hides.
 const UNREACHABLE_RULE: &str = "IST0130";

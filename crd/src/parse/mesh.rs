@@ -33,8 +33,11 @@ pub fn mesh_config(file: &str, text: &str) -> (MeshConfig, Vec<Diagnostic>) {
             return (MeshConfig::default(), vec![diagnostic]);
         }
     };
-    let (config, mut diagnostics) = read_tolerantly(&root, &placed);
+    let (mut config, mut diagnostics) = read_tolerantly(&root, &placed);
     for (field, message) in validate::mesh_config(&config) {
+        if field == validate::ACCESS_LOG_FORMAT {
+            config.access_log_format.clear();
+        }
         let at = root.locate(&path::parse(&field));
         let problem = Problem { field, at, message };
         diagnostics.push(finding(Severity::Error, code::INVALID, problem, &placed));

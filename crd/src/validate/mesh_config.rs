@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::host::{fqdn, is_label};
-use super::{Findings, scalar, traffic_policy};
+use super::{Findings, log_format, scalar, traffic_policy};
 use crate::istio::mesh_config::MeshConfig;
 use crate::tree::path::Path;
 
@@ -18,12 +18,17 @@ pub(crate) fn mesh_config(config: &MeshConfig) -> Vec<(String, String)> {
         .collect()
 }
 
+/// The field that is not kept when it is wrong: nothing would be served with it.
+pub(crate) const ACCESS_LOG_FORMAT: &str = "accessLogFormat";
+
 fn check(config: &MeshConfig, findings: &mut Findings) {
     let root = Path::Root;
     if !is_label(&config.root_namespace) {
         let message = format!("`{}` is no namespace", config.root_namespace);
         findings.error(&root.key("rootNamespace"), message);
     }
+    let format = log_format::check(&config.access_log_format);
+    findings.check(&root.key(ACCESS_LOG_FORMAT), format);
     findings.check(&root.key("trustDomain"), fqdn(&config.trust_domain));
     let aliases = root.key("trustDomainAliases");
     for (index, alias) in config.trust_domain_aliases.iter().enumerate() {
