@@ -59,6 +59,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) class: &'a Class,
     /// Hosts of ServiceEntries.
     pub(crate) services: BTreeMap<Host, Arc<Service>>,
+    /// The same by port.
+    by_port: BTreeMap<u16, Vec<Arc<Service>>>,
     /// Of the VirtualServices that have this block, for exactly this host, the oldest.
     by_host: BTreeMap<(Block, Host), Arc<Resource<VirtualService>>>,
 }
@@ -76,9 +78,22 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// Notes which services have which port, so that no port asks all of them.
+    fn index_ports(&mut self) {
+        for service in self.services.values() {
+            for port in &service.ports {
+                let of_port = self.by_port.entry(port.number).or_default();
+                // A port may be there twice in an object of Kubernetes: once for TCP, once for UDP.
+                if !of_port.last().is_some_and(|last| Arc::ptr_eq(last, service)) {
+                    of_port.push(service.clone());
+                }
+            }
+        }
+    }
+
     /// The services with a port of this protocol, by host.
     fn on_port(&self, port: u16, wanted: impl Fn(PortProtocol) -> bool) -> Vec<&Arc<Service>> {
-        (self.services.values())
+        (self.by_port.get(&port).into_iter().flatten())
             .filter(|service| service.port(port).is_some_and(|port| wanted(port.protocol)))
             .collect()
     }
@@ -137,6 +152,7 @@ impl Builder<'_, '_> {
         let mut scope = self.scope(class);
         self.egress = self.egress(class);
         self.open(class, &mut scope.services);
+        scope.index_ports();
         let name = class.id.dns_name();
         let mut chains = Chains::default();
         let mut ports: BTreeSet<u16> = scope

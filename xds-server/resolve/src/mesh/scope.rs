@@ -82,6 +82,7 @@ impl Builder<'_, '_> {
         Scope {
             class,
             services,
+            by_port: BTreeMap::new(),
             by_host,
         }
     }
