@@ -83,9 +83,10 @@ const COMMANDS: [&str; 78] = [
 ];
 
 /// Commands that need an argument in parentheses.
-const WITH_ARGUMENT: [&str; 9] = [
+const WITH_ARGUMENT: [&str; 10] = [
     "CEL",
     "CLUSTER_METADATA",
+    "COMMON_DURATION",
     "DYNAMIC_METADATA",
     "ENVIRONMENT",
     "FILTER_STATE",
