@@ -25,6 +25,7 @@ use sluice_crd::{
 use sluice_plan::{
     authorization::{Action, Authorization, Decision, Rules, Stage},
     destination::Resolution,
+    identity::SpiffeId,
     listener::{Chain, Deny, Filter},
     proxy::BLACK_HOLE,
     route::{self, Authorized},
@@ -43,8 +44,8 @@ pub(crate) type Policies = Arc<[Arc<Resource<AuthorizationPolicy>>]>;
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy)]
 pub(crate) enum Peer<'a> {
-    /// A client of one class, as the tunnel has proven: `TRUST_DOMAIN/ns/NS/sa/SA`.
-    Class { principal: &'a str },
+    /// A client of one class, as the tunnel has proven.
+    Class(&'a SpiffeId),
     /// Whoever mTLS with the mesh's certificates proves.
     Mutual,
     /// Nobody has proven who it is: only what is said without a source, or of addresses, holds.
@@ -105,19 +106,15 @@ impl Builder<'_, '_> {
         opened: Option<&str>,
         chains: Vec<Chain>,
     ) -> Vec<Chain> {
-        let principal = self.principal(class);
-        let peer = Peer::Class {
-            principal: &principal,
-        };
+        let identity = self.identity(class);
+        let peer = of_class(identity.as_ref());
         self.authorize(chains, port, |_| (peer, opened))
     }
 
     /// The chains of a class's mesh half, where they lead outside.
     pub(crate) fn authorize_mesh(&mut self, class: &Class, chains: Vec<Chain>) -> Vec<Chain> {
-        let principal = self.principal(class);
-        let peer = Peer::Class {
-            principal: &principal,
-        };
+        let identity = self.identity(class);
+        let peer = of_class(identity.as_ref());
         let mut authorized = Vec::new();
         for chain in chains {
             let judged_here = match &chain.filter {
@@ -134,12 +131,11 @@ impl Builder<'_, '_> {
         authorized
     }
 
-    fn principal(&self, class: &Class) -> String {
+    /// The SPIFFE id in the certificates of a class; `None` if its names make none, so that nobody
+    /// can have one.
+    fn identity(&self, class: &Class) -> Option<SpiffeId> {
         let domain = &self.view.mesh().trust_domain;
-        format!(
-            "{domain}/ns/{}/sa/{}",
-            class.namespace, class.service_account
-        )
+        SpiffeId::new(domain, &class.namespace, &class.service_account).ok()
     }
 
     /// Whether these destinations are all judged further on, or nowhere.
@@ -281,6 +277,10 @@ impl Builder<'_, '_> {
         self.policies = Some(policies.clone());
         policies
     }
+}
+
+fn of_class(identity: Option<&SpiffeId>) -> Peer<'_> {
+    identity.map_or(Peer::Unproven, Peer::Class)
 }
 
 /// What the policies say at one place.

@@ -9,7 +9,10 @@ use sluice_plan::{
     host::Host,
 };
 
-use super::{Peer, Place, ServerNames, text};
+use super::{
+    Peer, Place, ServerNames,
+    text::{self, Part},
+};
 
 /// What attribute a condition is about, if it is one that is judged.
 enum Key<'c> {
@@ -39,7 +42,11 @@ impl<'c> Key<'c> {
             "connection.sni" => Self::ServerName,
             key => {
                 let header = key.strip_prefix("request.headers[")?.strip_suffix(']')?;
-                Self::Header(header)
+                // Envoy would refuse others, and with them the whole listener.
+                let allowed =
+                    |byte: u8| byte.is_ascii_graphic() && !b"\"(),/;<=>?@[]{}\\".contains(&byte);
+                let is_name = !header.is_empty() && header.bytes().all(allowed);
+                is_name.then_some(Self::Header(header))?
             }
         })
     }
@@ -186,16 +193,16 @@ impl Terms<'_> {
     fn source(&mut self, source: &crd::Source) -> Condition<Source> {
         let conditions = [
             self.principals(&source.principals, &source.not_principals),
-            self.peer(&source.namespaces, &source.not_namespaces, text::namespace),
+            self.peer(&source.namespaces, &source.not_namespaces, Part::Namespace),
             self.peer(
                 &source.service_accounts,
                 &source.not_service_accounts,
-                text::service_account,
+                Part::ServiceAccount,
             ),
             self.peer(
                 &source.trust_domains,
                 &source.not_trust_domains,
-                text::trust_domain,
+                Part::TrustDomain,
             ),
             self.addresses(
                 &source.ip_blocks,
@@ -234,17 +241,12 @@ impl Terms<'_> {
         self.peer(
             &with_aliases(values),
             &with_aliases(not_values),
-            text::principal,
+            Part::Principal,
         )
     }
 
-    /// A field about the peer; `text` makes what its principal is compared with.
-    fn peer(
-        &mut self,
-        values: &[String],
-        not_values: &[String],
-        text: impl Fn(&str, &str) -> TextMatch,
-    ) -> Condition<Source> {
+    /// A field about the peer, or a part of its principal.
+    fn peer(&mut self, values: &[String], not_values: &[String], part: Part) -> Condition<Source> {
         let namespace = self.namespace;
         // Whoever has not proven who it is may be anyone, also the one who shall not be allowed.
         if matches!(self.place.peer, Peer::Unproven)
@@ -253,13 +255,12 @@ impl Terms<'_> {
         {
             return Condition::constant(false);
         }
-        self.field(values, not_values, |terms, value| {
-            let wanted = text(value, namespace);
-            match terms.place.peer {
-                Peer::Class { principal, .. } => Condition::constant(wanted.matches(principal)),
-                Peer::Mutual => Condition::Is(Source::Peer(wanted)),
-                Peer::Unproven => Condition::constant(false),
+        self.field(values, not_values, |terms, value| match terms.place.peer {
+            Peer::Class(identity) => {
+                Condition::constant(text::says(part, value, namespace, identity))
             }
+            Peer::Mutual => Condition::Is(Source::Peer(text::pattern(part, value, namespace))),
+            Peer::Unproven => Condition::constant(false),
         })
     }
 
@@ -271,9 +272,9 @@ impl Terms<'_> {
     ) -> Condition<Source> {
         self.field(values, not_values, |terms, value| {
             match (value.parse(), terms.place.peer) {
-                // Behind the tunnel the packets are the gateway's own, and a PROXY header tells
-                // the client's address.
-                (Ok(block), Peer::Class { .. }) => Condition::Is(Source::RemoteAddress(block)),
+                // Behind the tunnel the packets are the gateway's own; the client's address came
+                // along.
+                (Ok(block), Peer::Class(_)) => Condition::Is(Source::RemoteAddress(block)),
                 (Ok(block), Peer::Mutual | Peer::Unproven) => Condition::Is(fact(block)),
                 (Err(_), _) => terms.unjudged(),
             }
@@ -326,12 +327,12 @@ impl Terms<'_> {
         match Key::parse(&condition.key) {
             None => operations.push(self.unjudged()),
             Some(Key::Principal) => sources.push(self.principals(values, not_values)),
-            Some(Key::Namespace) => sources.push(self.peer(values, not_values, text::namespace)),
+            Some(Key::Namespace) => sources.push(self.peer(values, not_values, Part::Namespace)),
             Some(Key::ServiceAccount) => {
-                sources.push(self.peer(values, not_values, text::service_account));
+                sources.push(self.peer(values, not_values, Part::ServiceAccount));
             }
             Some(Key::TrustDomain) => {
-                sources.push(self.peer(values, not_values, text::trust_domain));
+                sources.push(self.peer(values, not_values, Part::TrustDomain));
             }
             Some(Key::DirectAddress) => {
                 sources.push(self.addresses(values, not_values, Source::DirectAddress));
@@ -353,7 +354,7 @@ impl Terms<'_> {
 
     /// The address that the gateway received the connection on; behind the tunnel there is none.
     fn own_addresses(&mut self, values: &[String], not_values: &[String]) -> Condition<Operation> {
-        if matches!(self.place.peer, Peer::Class { .. }) {
+        if matches!(self.place.peer, Peer::Class(_)) {
             return self.unjudged();
         }
         self.field(values, not_values, |terms, value| match value.parse() {

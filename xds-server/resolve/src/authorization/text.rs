@@ -1,33 +1,53 @@
 //! How the texts of a policy are compared.
 //!
-//! What is about a peer is compared with its principal, `TRUST_DOMAIN/ns/NS/sa/SA`. The second
-//! argument is the policy's namespace.
+//! What is about a peer is compared with its principal, `TRUST_DOMAIN/ns/NS/sa/SA`, or a part of
+//! it; `own` is the policy's namespace.
 
-use sluice_plan::authorization::TextMatch;
+use sluice_plan::{authorization::TextMatch, identity::SpiffeId};
 
-/// Any text within one part of a principal.
-const PART: &str = "[^/]";
+/// Any character within one part of a principal.
+const CHARACTER: &str = "[^/]";
 
-pub(super) fn principal(value: &str, _: &str) -> TextMatch {
-    TextMatch::new(value)
+/// A part of a principal, or the whole.
+#[derive(Clone, Copy)]
+pub(super) enum Part {
+    Principal,
+    TrustDomain,
+    Namespace,
+    /// `SA` of the policy's namespace, or `NS/SA`.
+    ServiceAccount,
 }
 
-pub(super) fn namespace(value: &str, _: &str) -> TextMatch {
-    let namespace = TextMatch::new(value).expression(PART);
-    TextMatch::Regex(format!("{PART}+/ns/{namespace}/sa/.+"))
+/// What `value` says of this part, for a principal that is known.
+pub(super) fn says(part: Part, value: &str, own: &str, principal: &SpiffeId) -> bool {
+    let is = |value: &str, text: &str| TextMatch::new(value).matches(text);
+    match part {
+        Part::Principal => is(value, &principal.principal()),
+        Part::TrustDomain => is(value, principal.trust_domain()),
+        Part::Namespace => is(value, principal.namespace()),
+        Part::ServiceAccount => {
+            let (namespace, account) = value.split_once('/').unwrap_or((own, value));
+            is(namespace, principal.namespace()) && is(account, principal.service_account())
+        }
+    }
 }
 
-/// `SA` of the policy's namespace, or `NS/SA`.
-pub(super) fn service_account(value: &str, own: &str) -> TextMatch {
-    let (namespace, account) = value.split_once('/').unwrap_or((own, value));
-    let namespace = TextMatch::new(namespace).expression(PART);
-    let account = TextMatch::new(account).expression(PART);
-    TextMatch::Regex(format!("{PART}+/ns/{namespace}/sa/{account}"))
-}
-
-pub(super) fn trust_domain(value: &str, _: &str) -> TextMatch {
-    let domain = TextMatch::new(value).expression(PART);
-    TextMatch::Regex(format!("{domain}/.+"))
+/// The same, to compare with principals to come.
+pub(super) fn pattern(part: Part, value: &str, own: &str) -> TextMatch {
+    let expression = |value: &str| TextMatch::new(value).expression(CHARACTER);
+    TextMatch::Regex(match part {
+        Part::Principal => return TextMatch::new(value),
+        Part::TrustDomain => format!("{}/.+", expression(value)),
+        Part::Namespace => format!("{CHARACTER}+/ns/{}/sa/.+", expression(value)),
+        Part::ServiceAccount => {
+            let (namespace, account) = value.split_once('/').unwrap_or((own, value));
+            format!(
+                "{CHARACTER}+/ns/{}/sa/{}",
+                expression(namespace),
+                expression(account)
+            )
+        }
+    })
 }
 
 /// Hosts are compared without case, and a port that the client adds changes nothing: the routes
@@ -58,35 +78,51 @@ pub(super) fn path(value: &str) -> TextMatch {
 mod tests {
     use super::*;
 
-    const CHECKOUT: &str = "cluster.local/ns/shop/sa/checkout";
+    /// Whether it is said of `shop/checkout`, known and to come.
+    #[track_caller]
+    fn of_checkout(part: Part, value: &str, own: &str) -> bool {
+        let checkout = SpiffeId::new("cluster.local", "shop", "checkout").unwrap();
+        let said = says(part, value, own, &checkout);
+        let matches = pattern(part, value, own).matches(&checkout.principal());
+        assert_eq!(said, matches, "{value}");
+        said
+    }
 
     #[test]
     fn a_namespace_is_that_part_of_the_principal_alone() {
-        for (value, expected) in [
-            ("shop", true),
-            ("sho*", true),
-            ("*op", true),
-            ("*", true),
-            ("sho", false),
-            ("shop/sa", false),
-            ("*checkout", false),
-        ] {
-            assert_eq!(namespace(value, "").matches(CHECKOUT), expected, "{value}");
+        for value in ["shop", "sho*", "*op", "*"] {
+            assert!(of_checkout(Part::Namespace, value, ""), "{value}");
+        }
+        for value in ["sho", "shop/sa", "*checkout", "s.op"] {
+            assert!(!of_checkout(Part::Namespace, value, ""), "{value}");
         }
     }
 
     #[test]
     fn a_service_account_is_of_the_policys_namespace_unless_it_says() {
-        assert!(service_account("checkout", "shop").matches(CHECKOUT));
-        assert!(!service_account("checkout", "lab").matches(CHECKOUT));
-        assert!(service_account("shop/checkout", "lab").matches(CHECKOUT));
-        assert!(!service_account("shop/check", "lab").matches(CHECKOUT));
+        for (value, own, expected) in [
+            ("checkout", "shop", true),
+            ("checkout", "lab", false),
+            ("shop/checkout", "lab", true),
+            ("shop/check", "lab", false),
+        ] {
+            assert_eq!(of_checkout(Part::ServiceAccount, value, own), expected);
+        }
     }
 
     #[test]
     fn a_trust_domain_is_the_first_part() {
-        assert!(trust_domain("cluster.local", "").matches(CHECKOUT));
-        assert!(!trust_domain("cluster", "").matches(CHECKOUT));
+        assert!(of_checkout(Part::TrustDomain, "cluster.local", ""));
+        assert!(!of_checkout(Part::TrustDomain, "cluster", ""));
+    }
+
+    #[test]
+    fn a_principal_is_the_whole() {
+        let whole = "cluster.local/ns/shop/sa/checkout";
+        for value in [whole, "*/sa/checkout", "cluster.local/*", "*"] {
+            assert!(of_checkout(Part::Principal, value, ""), "{value}");
+        }
+        assert!(!of_checkout(Part::Principal, "shop/sa/checkout", ""));
     }
 
     #[test]
