@@ -5,6 +5,8 @@
 mod entries;
 #[path = "generate/gateways.rs"]
 mod gateways;
+#[path = "generate/policies.rs"]
+mod policies;
 #[path = "generate/routes.rs"]
 mod routes;
 #[path = "generate/rules.rs"]
@@ -26,10 +28,11 @@ pub(crate) fn objects(seed: u64, count: usize, is_accepted: fn(&Value) -> bool) 
 }
 
 fn object(dice: &mut Dice, number: usize) -> Value {
-    let (kind, spec) = match dice.below(10) {
+    let (kind, spec) = match dice.below(11) {
         0..=2 => ("ServiceEntry", entries::service_entry(dice)),
         3..=6 => ("VirtualService", routes::virtual_service(dice)),
         7 => ("DestinationRule", rules::destination_rule(dice)),
+        8 => ("AuthorizationPolicy", policies::authorization_policy(dice)),
         _ => ("Gateway", gateways::gateway(dice)),
     };
     let name = match kind {
@@ -38,8 +41,12 @@ fn object(dice: &mut Dice, number: usize) -> Value {
         _ => format!("o{number}"),
     };
     let namespace = dice.of(&["lab", "shop", "istio-system"]);
+    let group = match kind {
+        "AuthorizationPolicy" => "security",
+        _ => "networking",
+    };
     json!({
-        "apiVersion": "networking.istio.io/v1", "kind": kind,
+        "apiVersion": format!("{group}.istio.io/v1"), "kind": kind,
         "metadata": {"name": name, "namespace": namespace}, "spec": spec,
     })
 }
