@@ -246,6 +246,9 @@ impl Builder<'_, '_> {
                     None,
                 )),
             },
+            (Origin::Policy(_), _) if is_forbidden_name(target.host.as_str()) => {
+                Err(format!("host {} leads to the gateway itself", target.host))
+            }
             (Origin::Policy(_), _) => Ok((Resolution::Dns(by_name(found)?), None)),
             (Origin::Entry(_), Declared::Dns) => Ok((Resolution::Dns(by_name(found)?), None)),
             (Origin::Entry(_), Declared::DnsRoundRobin) => {

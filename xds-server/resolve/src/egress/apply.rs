@@ -15,18 +15,29 @@ use sluice_plan::{
 };
 
 use super::{Leave, Verdict, leave::Closed};
-use crate::{builder::Builder, chains::Chains, client::Class, service::Service};
+use crate::{
+    builder::Builder,
+    chains::Chains,
+    client::Class,
+    service::{Origin, Service},
+};
 
 impl Builder<'_, '_> {
     /// Adds the hosts that policies alone open to those that a class sees, and reports the others.
     pub(crate) fn open(&mut self, class: &Class, services: &mut BTreeMap<Host, Arc<Service>>) {
         for (host, opened) in self.egress.opened.clone() {
             match services.get(&host) {
-                None => {
-                    let internal = self.view.service(&host, &class.namespace);
-                    if internal.is_none_or(|service| !service.is_kubernetes()) {
-                        services.insert(host, opened);
+                None if self.is_internal(class, &host) => {
+                    if let Origin::Policy(rule) = &opened.origin {
+                        let message =
+                            format!("{host} is a name of the cluster, where gateways do not go");
+                        let field = format_args!("spec.to");
+                        self.report(Severity::Warning, "SLU0109", &rule.object, field, message);
                     }
+                    self.egress.opened.remove(&host);
+                }
+                None => {
+                    services.insert(host, opened);
                 }
                 Some(declared) => {
                     for port in &opened.ports {
@@ -56,8 +67,16 @@ impl Builder<'_, '_> {
         }
     }
 
+    /// The cluster's own names are no egress: a client would borrow the gateway's place in the
+    /// network.
+    fn is_internal(&self, class: &Class, host: &Host) -> bool {
+        let service = self.view.service(host, &class.namespace);
+        host.as_str().ends_with(".svc.cluster.local")
+            || service.is_some_and(|service| service.is_kubernetes())
+    }
+
     fn report_undeclared_port(&mut self, opened: &Service, port: u16, declared: &Service) {
-        if let crate::service::Origin::Policy(rule) = &opened.origin {
+        if let Origin::Policy(rule) = &opened.origin {
             self.report(
                 Severity::Warning,
                 "SLU0109",

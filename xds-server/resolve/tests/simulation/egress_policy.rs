@@ -373,3 +373,35 @@ spec:
     );
     assert!(is_closed(&world.call(&tls("a.later.example", 443))));
 }
+
+#[test]
+fn a_policy_opens_neither_the_cluster_nor_the_gateway_itself() {
+    let world = world().with(
+        "
+apiVersion: sluice.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: inward, namespace: shop}
+spec:
+  from: [{}]
+  to:
+  - hosts: [localhost, api.bank.svc.cluster.local, istio-egressgateway.istio-system.svc.cluster.local]
+    ports: [{port: 80, protocol: HTTP}]
+  - {cidrs: [0.0.0.0/0], ports: [{port: 2222, protocol: TCP}]}
+",
+    );
+    for host in [
+        "localhost",
+        "api.bank.svc.cluster.local",
+        "istio-egressgateway.istio-system.svc.cluster.local",
+    ] {
+        assert_eq!(status(&world.call(&get(host))), Some(502), "{host}");
+    }
+    for address in ["127.0.0.1", "169.254.169.254", "0.0.0.0"] {
+        assert!(is_closed(&world.call(&tcp(address, 2222))), "{address}");
+    }
+    assert!(!is_closed(&world.call(&tcp("192.0.2.1", 2222))));
+    assert_eq!(
+        codes(&world),
+        ["IST0101 spec.to", "SLU0109 spec.to", "SLU0109 spec.to"]
+    );
+}
