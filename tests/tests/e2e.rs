@@ -10,6 +10,7 @@ mod e2e {
     mod bare_ports;
     mod bytes;
     mod cancelled;
+    mod egress_policy;
     mod egress_tasks;
     mod http_routing;
     mod live_change;

@@ -16,6 +16,7 @@ const TOKENS: &str = "\
 gateway-token,istio-system,istio-egressgateway-service-account,istio-egressgateway-0
 checkout-token,shop,checkout,checkout-0
 batch-token,lab,batch,batch-0
+reports-token,shop,reports,reports-0
 ";
 
 impl Config {
