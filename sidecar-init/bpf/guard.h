@@ -17,6 +17,7 @@
 
 #define LOOPBACK_IFINDEX 1 /* in every network namespace, from its first moment */
 #define ARP_FRAME_BYTES 42
+#define PACKET_OTHERHOST 3
 #define SOL_PACKET 263
 #define PACKET_QDISC_BYPASS 20
 #define SOL_XDP 283
@@ -240,6 +241,9 @@ int sluice_interface_ingress(struct __sk_buff *skb)
 	__u32 l4;
 	int is_known;
 
+	/* What one macvlan of the pod sends to another comes in here too, but for another host. */
+	if (skb->pkt_type == PACKET_OTHERHOST)
+		return TC_ACT_UNSPEC;
 	if (bpf_skb_load_bytes(skb, offsetof(struct ethhdr, h_proto), &ethertype, 2))
 		return TC_ACT_UNSPEC;
 	if (ethertype == bpf_htons(ETH_P_IP)) {

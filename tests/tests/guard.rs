@@ -11,6 +11,8 @@ mod bypass;
 mod hooks;
 #[path = "guard/life.rs"]
 mod life;
+#[path = "guard/privileged.rs"]
+mod privileged;
 #[path = "guard/redirect.rs"]
 mod redirect;
 #[path = "guard/replies.rs"]

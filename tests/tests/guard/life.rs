@@ -1,6 +1,7 @@
 //! Installing, replacing, checking and removing, with the rights that a container is given.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sluice_tests::net::ranges;
@@ -67,7 +68,7 @@ while time.time() < end:
         refused += 1
 print('refused', refused > 100, flush=True)",
     ));
-    sender.wait_for("ready", std::time::Duration::from_secs(10));
+    sender.wait_for("ready", Duration::from_secs(10));
     let wider: Vec<&str> = ranges::CLUSTER
         .into_iter()
         .chain(["192.0.2.0/24"])
@@ -75,7 +76,7 @@ print('refused', refused > 100, flush=True)",
     for allowed in [&wider[..], &ranges::CLUSTER, &wider] {
         world.pod.guard(allowed);
     }
-    sender.wait_for("refused True", std::time::Duration::from_secs(10));
+    sender.wait_for("refused True", Duration::from_secs(10));
     assert_unseen(&witnesses);
     // Counted on through all replacements, for the maps stay.
     assert!(world.counter("dropped_egress") > 100);
@@ -103,6 +104,37 @@ fn remove_takes_everything_off_and_check_says_so() {
         world.attack("attempt(lambda: socket(AF_INET, SOCK_DGRAM).sendto(b'x', (OUT, 53)))"),
         "sent"
     );
+}
+
+#[test]
+fn install_sweeps_the_pins_of_pods_that_are_gone() {
+    let world = World::open();
+    let pins = || {
+        let mut ls = Command::new("ls");
+        ls.arg("/sys/fs/bpf/sluice");
+        world.pod.check(ls).lines().count()
+    };
+    let gone = world.pod.cgroup().join("gone");
+    std::fs::create_dir(&gone).unwrap();
+    let mut install = Program::Init.command();
+    install.args(["install", "--cgroup"]).arg(&gone);
+    world.pod.check(install);
+    assert_eq!(pins(), 1);
+
+    // A living pod's pins stay, a dead one's go.
+    world.pod.guard(&ranges::CLUSTER);
+    assert_eq!(pins(), 2);
+    std::fs::remove_dir(&gone).unwrap();
+    // The kernel takes a moment to take leave of a cgroup.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while pins() > 1 {
+        assert!(
+            Instant::now() < deadline,
+            "the pins of a cgroup that is gone stay"
+        );
+        world.pod.guard(&ranges::CLUSTER);
+    }
+    assert_eq!(world.check()["installed"], true);
 }
 
 #[test]

@@ -153,7 +153,7 @@ pub(crate) fn python(code: &str) -> Command {
 }
 
 const PRELUDE: &str = r#"
-import ctypes, errno, os, struct, subprocess, sys, time
+import atexit, ctypes, errno, os, struct, subprocess, sys, time
 from socket import *
 POD, OUT, PEER = '10.244.1.10', '198.51.100.1', '10.244.2.10'
 POD6, OUT6, PEER6 = 'fd00:10:244:1::10', '2001:db8:51::1', 'fd00:10:244:2::10'
@@ -191,11 +191,39 @@ def segment(source, to, ports, flags, sequence=1, acknowledged=0):
     pseudo = inet_aton(source) + inet_aton(to) + struct.pack('!BBH', 0, 6, 20)
     return bare(checksum(pseudo + bare(0)))
 
-def frame(ethertype, packet, sent_as=None):
+def frame(ethertype, packet, sent_as=None, by='eth0', to='ff:ff:ff:ff:ff:ff'):
     link = socket(AF_PACKET, SOCK_RAW)
-    mac = bytes([255] * 6) + bytes([2, 0, 0, 0, 0, 1])
-    link.bind(('eth0', sent_as or ethertype))
+    mac = bytes.fromhex(to.replace(':', '')) + bytes([2, 0, 0, 0, 0, 1])
+    link.bind((by, sent_as or ethertype))
     link.send(mac + struct.pack('!H', ethertype) + packet)
+
+def sh(line):
+    done = subprocess.run(['sh', '-c', line], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(line + ': ' + done.stderr)
+
+# The folder of this process in the cgroup2 hierarchy, and of the hierarchy.
+def cgroups():
+    mounts = [line.split()[4] for line in open('/proc/self/mountinfo') if ' - cgroup2 ' in line]
+    return mounts[0] + open('/proc/self/cgroup').read().split('0::')[1].strip(), mounts[0]
+
+# A network namespace of the pod's own making, routed through the pod; enters it.
+def nest():
+    inner = subprocess.Popen(['unshare', '-n', 'sleep', '20'], stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL)
+    atexit.register(inner.kill)
+    time.sleep(0.5)
+    sh(f"""set -e
+        ! ip link show v0 || ip link del v0
+        ip link add v0 address 02:00:00:00:77:01 type veth peer name v1 netns {inner.pid}
+        ip addr add 192.168.77.1/30 dev v0
+        ip link set v0 up
+        echo 1 >/proc/sys/net/ipv4/ip_forward
+        nsenter -t {inner.pid} -n ip link set lo up
+        nsenter -t {inner.pid} -n ip addr add 192.168.77.2/30 dev v1
+        nsenter -t {inner.pid} -n ip link set v1 up
+        nsenter -t {inner.pid} -n ip route add default via 192.168.77.1""")
+    assert ctypes.CDLL(None).setns(os.open(f'/proc/{inner.pid}/ns/net', 0), 0) == 0
 "#;
 
 /// What arrives at a machine, as a witness.
