@@ -3,7 +3,7 @@
 use sluice_plan::{
     authorization::Decision,
     listener::{Chain, Filter, Role},
-    simulate::Call,
+    simulate::{Call, Outcome},
 };
 use sluice_resolve::{analyze, proxy};
 
@@ -352,4 +352,38 @@ fn what_is_not_judged_is_reported() {
     assert_eq!(found.len(), 2, "{found:?}");
     assert_eq!(found[0].0, "spec.rules[0].when[0].key");
     assert!(found[0].1.contains("never matches"), "{found:?}");
+}
+
+/// What an EgressPolicy opens, an AuthorizationPolicy still closes, also on the copies of
+/// listeners that leave from another address.
+#[test]
+fn an_authorization_policy_closes_what_an_egress_policy_opens() {
+    let calls = [
+        get("api.partner.example"),
+        get("orders.partner.example"),
+        get("stock.partner.example"),
+    ];
+    let opened = examples(&["egress-policy", "egress-gateway-http"]);
+    let shop = "{action: DENY, rules: [{from: [{source: {namespaces: [shop]}}]}]}";
+    let closed = examples(&["egress-policy", "egress-gateway-http"]).with(&policy(
+        "istio-system",
+        "not-the-shop",
+        shop,
+    ));
+    for call in calls {
+        let before = opened.call(&call);
+        assert!(
+            matches!(before, Outcome::Reaches(_)),
+            "{call:?}: {before:?}"
+        );
+        assert_eq!(status(&closed.call(&call)), Some(403), "{call:?}");
+    }
+    let range = tcp("198.51.100.65", 2222);
+    for call in [tls("orders.partner.example", 443), range] {
+        assert!(!is_closed(&opened.call(&call)), "{call:?}");
+        let refused = closed.explain("shop/checkout", &call);
+        assert!(is_closed(&refused.outcome), "{call:?}");
+        let rule = &refused.steps.last().unwrap().rule;
+        assert_eq!(rule, "AuthorizationPolicy/istio-system/not-the-shop");
+    }
 }
