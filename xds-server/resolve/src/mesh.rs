@@ -84,7 +84,10 @@ impl<'a> Scope<'a> {
             for port in &service.ports {
                 let of_port = self.by_port.entry(port.number).or_default();
                 // A port may be there twice in an object of Kubernetes: once for TCP, once for UDP.
-                if !of_port.last().is_some_and(|last| Arc::ptr_eq(last, service)) {
+                if !of_port
+                    .last()
+                    .is_some_and(|last| Arc::ptr_eq(last, service))
+                {
                     of_port.push(service.clone());
                 }
             }
