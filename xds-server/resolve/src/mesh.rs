@@ -134,10 +134,15 @@ impl Builder<'_, '_> {
         match self.destination(&scope.half(), &target) {
             Ok((name, _)) => Some(name),
             Err(why) => {
+                // A host whose TLS a Gateway server begins is meant to be reached that way alone.
+                let severity = match self.begins_tls_as_the_client(&scope.half(), &target) {
+                    true => Severity::Info,
+                    false => Severity::Error,
+                };
                 match &service.origin {
                     Origin::Entry(entry) => {
                         let field = format_args!("spec.hosts");
-                        self.report(Severity::Error, "IST0101", entry, field, why);
+                        self.report(severity, "IST0101", entry, field, why);
                     }
                     Origin::Policy(rule) => {
                         let field = format_args!("spec.to");

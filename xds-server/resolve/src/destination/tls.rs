@@ -18,6 +18,12 @@ use crate::{
 };
 
 impl Builder<'_, '_> {
+    /// Whether the TLS of a destination would be begun with what is the client's own.
+    pub(crate) fn begins_tls_as_the_client(&self, half: &Half<'_>, target: &Target) -> bool {
+        let found = self.find(half, target);
+        found.is_ok_and(|found| found.policy.tls.as_ref().and_then(of_the_writer).is_some())
+    }
+
     pub(super) fn upstream_tls(
         &mut self,
         half: &Half<'_>,
