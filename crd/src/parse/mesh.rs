@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::core::config_map::ConfigMap;
 use crate::diagnostic::{Diagnostic, Severity, code};
-use crate::istio::mesh_config::MeshConfig;
+use crate::istio::mesh_config::{MeshConfig, OutboundTrafficPolicyMode};
 use crate::object::Resource;
 use crate::source::{Document, Location};
 use crate::tree::de::{Problem, Unknown, nearest, read};
@@ -93,6 +93,7 @@ fn read_tolerantly(
         let (config, mut problems) = read::<MeshConfig>(&node, &Path::Root, Unknown::Report);
         if let Some(config) = config {
             diagnostics.extend(problems.into_iter().map(|problem| unknown(problem, placed)));
+            diagnostics.extend(without_effect(&node, &config, placed));
             return (config, diagnostics);
         }
         let problem = problems
@@ -105,6 +106,35 @@ fn read_tolerantly(
             _ => return (MeshConfig::default(), diagnostics),
         }
     }
+}
+
+/// What is read, and not acted upon yet.
+fn without_effect(
+    node: &Node,
+    config: &MeshConfig,
+    placed: &impl Fn(Position) -> Option<Location>,
+) -> Vec<Diagnostic> {
+    let opened = match config.outbound_traffic_policy.mode {
+        OutboundTrafficPolicyMode::RegistryOnly => None,
+        OutboundTrafficPolicyMode::AllowAny | OutboundTrafficPolicyMode::AllowAnyDynamicDns => {
+            let message = "accepted, not in effect: what no object allows is denied";
+            Some((Severity::Warning, "outboundTrafficPolicy.mode", message))
+        }
+    };
+    let set = NOT_READ
+        .into_iter()
+        .filter(|field| node.get(field).is_some());
+    set.map(|field| (Severity::Info, field, "accepted, not in effect"))
+        .chain(opened)
+        .map(|(severity, field, message)| {
+            let problem = Problem {
+                field: field.to_owned(),
+                at: node.locate(&path::parse(field)),
+                message: message.to_owned(),
+            };
+            finding(severity, code::NOT_IN_EFFECT, problem, placed)
+        })
+        .collect()
 }
 
 fn first_key(field: &str) -> Option<String> {
@@ -156,6 +186,15 @@ fn finding(
         location: placed(problem.at),
     }
 }
+
+/// Fields of [`MeshConfig`] that nothing reads yet.
+const NOT_READ: [&str; 5] = [
+    "protocolDetectionTimeout",
+    "tcpKeepalive",
+    "dnsRefreshRate",
+    "defaultTrafficPolicy",
+    "pathNormalization",
+];
 
 /// Fields of Istio's MeshConfig that [`MeshConfig`] has no place for.
 const ISTIO_FIELDS: [&str; 34] = [

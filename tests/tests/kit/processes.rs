@@ -16,9 +16,12 @@ fn bash(script: &str) -> Command {
 }
 
 fn runs(pid: &str) -> bool {
-    // A zombie has an entry, but no command line.
-    let path = Path::new("/proc").join(pid).join("cmdline");
-    std::fs::read(path).is_ok_and(|line| !line.is_empty())
+    // Not by the command line, which is empty for a moment while a program replaces another.
+    let stat = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat"));
+    let after_name = |stat: String| stat.rsplit(") ").next().map(str::to_owned);
+    let state = stat.ok().and_then(after_name);
+    // A zombie has an entry, but it has ended.
+    state.is_some_and(|state| !state.starts_with(['Z', 'X']))
 }
 
 #[test]

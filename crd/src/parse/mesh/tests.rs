@@ -37,6 +37,7 @@ sluice:
             "mesh.yaml:5:1: info[SLU0010] defaultConfig: accepted, not in effect",
             "mesh.yaml:7:1: warning[SLU0002] enableAutoMTLS: unknown field `enableAutoMTLS`, \
              did you mean `enableAutoMtls`?",
+            "mesh.yaml:4:31: warning[SLU0010] outboundTrafficPolicy.mode: accepted, not in effect: what no object allows is denied",
         ]
     );
 }
