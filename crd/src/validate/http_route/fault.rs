@@ -2,6 +2,7 @@
 
 use super::answer::status;
 use super::{Findings, Path, scalar};
+use crate::common::grpc_status;
 use crate::istio::virtual_service::fault::HttpFaultInjection;
 
 pub(super) fn fault(settings: &HttpFaultInjection, at: &Path<'_>, findings: &mut Findings) {
@@ -44,28 +45,8 @@ pub(super) fn fault(settings: &HttpFaultInjection, at: &Path<'_>, findings: &mut
 }
 
 fn grpc_status(name: &str) -> Result<(), String> {
-    const NAMES: [&str; 17] = [
-        "OK",
-        "CANCELLED",
-        "UNKNOWN",
-        "INVALID_ARGUMENT",
-        "DEADLINE_EXCEEDED",
-        "NOT_FOUND",
-        "ALREADY_EXISTS",
-        "PERMISSION_DENIED",
-        "RESOURCE_EXHAUSTED",
-        "FAILED_PRECONDITION",
-        "ABORTED",
-        "OUT_OF_RANGE",
-        "UNIMPLEMENTED",
-        "INTERNAL",
-        "UNAVAILABLE",
-        "DATA_LOSS",
-        "UNAUTHENTICATED",
-    ];
-    if NAMES.contains(&name) {
-        Ok(())
-    } else {
-        Err(format!("`{name}` is no gRPC status"))
+    match grpc_status::number(name) {
+        Some(_) => Ok(()),
+        None => Err(format!("`{name}` is no gRPC status")),
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sluice_crd::{
+    common::grpc_status,
     diagnostic::Severity,
     istio::{
         mesh_config::MeshConfig,
@@ -357,7 +358,7 @@ pub(super) fn fault(declared: &HttpFaultInjection) -> Fault {
             abort
                 .grpc_status
                 .as_deref()
-                .and_then(grpc_status)
+                .and_then(grpc_status::number)
                 .map(AbortStatus::Grpc)
         };
         Some(FaultAbort {
@@ -369,32 +370,4 @@ pub(super) fn fault(declared: &HttpFaultInjection) -> Fault {
         delay: delay.filter(|delay| delay.basis_points > 0),
         abort: abort.filter(|abort| abort.basis_points > 0),
     }
-}
-
-/// The number of a gRPC status name or number.
-fn grpc_status(text: &str) -> Option<u32> {
-    const NAMES: [&str; 17] = [
-        "OK",
-        "CANCELLED",
-        "UNKNOWN",
-        "INVALID_ARGUMENT",
-        "DEADLINE_EXCEEDED",
-        "NOT_FOUND",
-        "ALREADY_EXISTS",
-        "PERMISSION_DENIED",
-        "RESOURCE_EXHAUSTED",
-        "FAILED_PRECONDITION",
-        "ABORTED",
-        "OUT_OF_RANGE",
-        "UNIMPLEMENTED",
-        "INTERNAL",
-        "UNAVAILABLE",
-        "DATA_LOSS",
-        "UNAUTHENTICATED",
-    ];
-    let by_name = NAMES
-        .iter()
-        .position(|name| *name == text)
-        .and_then(|at| u32::try_from(at).ok());
-    by_name.or_else(|| text.parse().ok().filter(|number| *number < 17))
 }
