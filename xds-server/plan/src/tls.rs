@@ -4,6 +4,9 @@ use serde::Serialize;
 
 use crate::secret::{CertificateSource, TrustSource};
 
+/// Application protocol of the tunnel from a sidecar to a gateway; both ends must agree.
+pub const TUNNEL_ALPN: &str = "sluice-tunnel";
+
 /// TLS that a proxy begins towards a destination.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct UpstreamTls {

@@ -10,7 +10,7 @@ use sluice_plan::{
     identity::SpiffeId,
     listener::{Listener, Role},
     secret::{CertificateSource, TrustSource},
-    tls::{Sni, UpstreamTls},
+    tls::{Sni, TUNNEL_ALPN, UpstreamTls},
 };
 
 use crate::{builder::Builder, client::gateway_pods};
@@ -19,8 +19,6 @@ use crate::{builder::Builder, client::gateway_pods};
 pub const CAPTURE_PORT: u16 = 15001;
 /// Port on which gateways take tunnels.
 pub const TUNNEL_PORT: u16 = 15008;
-/// Application protocol of the tunnel.
-pub const TUNNEL_ALPN: &str = "sluice-tunnel";
 
 const CAPTURE: &str = "virtualOutbound";
 const TUNNEL: &str = "tunnel";

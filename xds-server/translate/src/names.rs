@@ -3,9 +3,6 @@
 /// Cluster of the pod-local agent that serves secrets (in the bootstrap).
 pub(crate) const SDS_CLUSTER: &str = "sds-grpc";
 
-/// The application protocol of the tunnel.
-pub(crate) const TUNNEL_ALPN: &str = "sluice-tunnel";
-
 /// Filter state: the client's SPIFFE id.
 pub(crate) const PEER: &str = "sluice.peer";
 /// Filter state: the DNS name of the client's class.

@@ -4,7 +4,9 @@ use std::{net::IpAddr, time::Duration};
 
 use sluice_plan::{
     secret::{CertificateSource, TrustSource},
-    tls::{ClientCertificates, ClientTrust, DownstreamTls, Sni, TlsVersion, UpstreamTls},
+    tls::{
+        ClientCertificates, ClientTrust, DownstreamTls, Sni, TUNNEL_ALPN, TlsVersion, UpstreamTls,
+    },
 };
 
 use crate::{
@@ -95,7 +97,7 @@ pub(crate) fn tunnel_socket() -> core::TransportSocket {
             ..Default::default()
         }),
         tls_certificate_sds_secret_configs: vec![certificate(&CertificateSource::Workload)],
-        alpn_protocols: vec![names::TUNNEL_ALPN.to_owned()],
+        alpn_protocols: vec![TUNNEL_ALPN.to_owned()],
         validation_context_type: Some(validation(&workload.roots, &[])),
         ..Default::default()
     };
